@@ -1,0 +1,29 @@
+# What `cmake --install` leaves: the kernels as a package (find_package(assay), assay::kernels), torch.ops.assay, the
+# program. Our warning and sanitizer flags stay here: rooms link assay_flags for the build only.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(_assay_package ${CMAKE_INSTALL_LIBDIR}/cmake/assay)
+
+# Headers include each other from the repository root, which is include/assay once installed.
+target_include_directories(assay_kernels INTERFACE
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/assay> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_compile_features(assay_kernels INTERFACE cxx_std_20)
+set_target_properties(assay_kernels PROPERTIES EXPORT_NAME kernels)
+install(TARGETS assay_kernels EXPORT assayTargets ARCHIVE)
+install(DIRECTORY kernels/common kernels/nf4 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/assay/kernels
+        FILES_MATCHING PATTERN "*.hpp" PATTERN "*-inl.hpp" EXCLUDE)
+
+install(EXPORT assayTargets NAMESPACE assay:: DESTINATION ${_assay_package})
+configure_package_config_file(cmake/assayConfig.cmake.in assayConfig.cmake INSTALL_DESTINATION ${_assay_package})
+write_basic_package_version_file(assayConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/assayConfig.cmake ${PROJECT_BINARY_DIR}/assayConfigVersion.cmake
+        DESTINATION ${_assay_package})
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# Programs find their neighbours first, then the torch and CUDA libraries they were built against.
+foreach(target assay_ops assay)
+  if(TARGET ${target})
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${CMAKE_BUILD_RPATH}")
+    install(TARGETS ${target})
+  endif()
+endforeach()

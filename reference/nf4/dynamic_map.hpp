@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The 256 values of the signed dynamic 8-bit code that nested quantization stores absmax in.
+#pragma once
+
+#include <array>
+
+namespace assay::reference::nf4 {
+
+/// bitsandbytes create_dynamic_map(signed=True, 7, 8), ascending, with the bits torch 2.11 gives it on a CPU.
+std::array<float, 256> dynamic_map();
+
+}  // namespace assay::reference::nf4
