@@ -22,11 +22,23 @@ timed() {
   say "$title: $((SECONDS - began)) s"
 }
 
+# Prints a step's output only when it fails.
+quiet() {
+  local log status=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || status=$?
+  ((status == 0)) || cat "$log"
+  rm "$log"
+  return "$status"
+}
+
 # Installs what is missing and takes over its environment (compiler, cache).
 bootstrap() {
   "$root/ci/bootstrap.sh" "$@"
   # shellcheck source=/dev/null
   source "$cache/env.sh"
+  # A checkout elsewhere finds the same compilations.
+  export CCACHE_BASEDIR=$root
 }
 
 # Compute capability of the first GPU as two digits ("90"), empty without one.

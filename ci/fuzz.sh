@@ -1,34 +1,106 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Fuzzes one parser:  ci/fuzz.sh NAME [SECONDS]   builds tests/fuzz/NAME_fuzz.cpp with clang, ASan and UBSan, runs
-# it over tests/fuzz/corpus/NAMEs, and leaves a minimised corpus in build/fuzz/NAME/merged. The sources a target needs
-# stand in its "fuzz-source:" lines; tests/fuzz/NAME.dict is its dictionary. Findings make the script fail and stay in
-# build/fuzz/NAME.
-source "$(dirname "$0")/common.sh"
+# Builds every tests/fuzz/*_fuzz.cpp with clang's libFuzzer, ASan and UBSan, and runs each over its corpus for a while.
+# What a target needs stands in its head comment (tests/fuzz/README.md).
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+usage() {
+  cat <<EOF
+Usage: ci/fuzz.sh [--seconds N] [--minimize] [--build-only] [TARGET…]
+  --seconds N   how long each target runs (default 60)
+  --minimize    afterwards bring what was found into tests/fuzz/corpus, as few and small files as keep its coverage
+  --build-only  build, run nothing
+  TARGET        names of targets (safetensors, record, …; default: all)
+New inputs, crashes and logs go to build/fuzz/TARGET/. Exit status 1: a target found a fault.
+EOF
+}
+
+seconds=60 minimize=no run=yes targets=()
+while (($#)); do
+  case $1 in
+    --seconds)
+      [[ ${2:-} =~ ^[0-9]+$ ]] || die "expected a number of seconds after --seconds, found '${2:-}'"
+      seconds=$2
+      shift
+      ;;
+    --minimize) minimize=yes ;;
+    --build-only) run=no ;;
+    -h | --help) usage && exit 0 ;;
+    -*) usage >&2 && die "expected one of the options above, found '$1'" ;;
+    *) targets+=("$1") ;;
+  esac
+  shift
+done
+
+bootstrap --with-clang
 cd "$root"
+compiler=$(compgen -c clang++ | grep -xE 'clang\+\+(-[0-9]+)?' | sort -V | head -n 1)
+[[ -n $compiler ]] || die "expected clang with libFuzzer, found no clang++; run ci/bootstrap.sh --with-clang"
+launcher=()
+if command -v ccache >/dev/null; then
+  launcher=(ccache)
+fi
+flags=(-std=c++20 -O1 -g -fno-omit-frame-pointer -DASSAY_LIBFUZZER=1 -DFMT_HEADER_ONLY=1 -I. -isystem "$CUDA_HOME/include"
+  "-fsanitize=fuzzer,address,undefined,float-cast-overflow" -fno-sanitize-recover=all)
 
-name=${1:?usage: ci/fuzz.sh NAME [SECONDS]}
-seconds=${2:-600}
-target=tests/fuzz/${name}_fuzz.cpp
-corpus=tests/fuzz/corpus/${name}s
-compiler=${CXX_FUZZ:-clang++-14}
-out=build/fuzz/$name
+head_comment() { sed -n '/^\/\//!q; s|^// \{0,1\}||p' "tests/fuzz/$1_fuzz.cpp"; }
+# Every path of a .cpp file in the head comment.
+sources_of() { head_comment "$1" | grep -oE '[A-Za-z0-9_/.-]+\.cpp' | grep / | sort -u; }
+corpus_of() {
+  local folders
+  folders=(tests/fuzz/corpus/"$1"*/)
+  echo "${folders[0]%/}"
+}
+# Files that libFuzzer named, by the SHA-1 of what they hold; the others were written by people and stay.
+found_inputs() { find "$@" -regextype posix-extended -type f -regex '.*/[0-9a-f]{40}'; }
 
-[[ -f $target ]] || die "expected a fuzz target $target, found none; there are: $(echo tests/fuzz/*_fuzz.cpp)"
-command -v "$compiler" >/dev/null || die "expected $compiler, found none; run ci/bootstrap.sh --with-clang"
-dictionary=()
-[[ -f tests/fuzz/$name.dict ]] && dictionary=(-dict="tests/fuzz/$name.dict")
-mapfile -t sources < <(sed -n 's|^// fuzz-source: ||p' "$target")
-cuda=${CUDA_HOME:-/usr/local/cuda}
+build() {
+  local target=$1 source sources objects=()
+  [[ -f tests/fuzz/${target}_fuzz.cpp ]] || die "expected a target of tests/fuzz/*_fuzz.cpp, found '$target'"
+  mapfile -t sources < <(sources_of "$target")
+  ((${#sources[@]})) || die "tests/fuzz/${target}_fuzz.cpp: expected its sources in the head comment, found none"
+  mkdir -p "build/fuzz/$target/corpus" "$(corpus_of "$target")"
+  for source in "tests/fuzz/${target}_fuzz.cpp" "${sources[@]}"; do
+    objects+=("build/fuzz/$target/$(basename "$source" .cpp).o")
+    "${launcher[@]}" "$compiler" "${flags[@]}" -c "$source" -o "${objects[-1]}"
+  done
+  "$compiler" "${flags[@]}" "${objects[@]}" -lpthread -ldl -o "build/fuzz/$target/fuzz"
+}
 
-mkdir -p "$out/grown" "$out/merged" "$corpus"
-"$compiler" -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-  -I. -isystem "$cuda/include" "$target" "${sources[@]}" -lfmt -o "$out/fuzz"
+fuzz() {
+  local target=$1 folder=build/fuzz/$1 options status=0
+  options=(-max_total_time="$seconds" -rss_limit_mb=1024 -malloc_limit_mb=512 -timeout=10 -max_len=16384
+    -print_final_stats=1 "-artifact_prefix=$folder/")
+  [[ ! -f tests/fuzz/$target.dict ]] || options+=("-dict=tests/fuzz/$target.dict")
+  "$folder/fuzz" "${options[@]}" "$folder/corpus" "$(corpus_of "$target")" >"$folder/log" 2>&1 || status=$?
+  grep -E '^stat::(number_of_executed_units|average_exec|peak_rss)' "$folder/log" | sed 's/^stat::/  /' || true
+  ((status == 0)) && return
+  say "$target: found a fault; last lines of $folder/log:"
+  tail -n 40 "$folder/log" | sed 's/^/  /'
+  return 1
+}
 
-"$out/fuzz" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$out/" \
-  "${dictionary[@]}" "$out/grown" "$corpus"
+# To what people wrote, the fewest and smallest files that add coverage.
+minimize_corpus() {
+  local target=$1 corpus found=build/fuzz/$1/found
+  corpus=$(corpus_of "$target")
+  rm -rf "$found" && mkdir "$found"
+  found_inputs "$corpus" "build/fuzz/$target/corpus" | xargs -r cp -t "$found"
+  found_inputs "$corpus" | xargs -r rm
+  "build/fuzz/$target/fuzz" -merge=1 -max_len=16384 "$corpus" "$found" 2>>"build/fuzz/$target/log"
+  say "$target: corpus of $(find "$corpus" -type f | wc -l) files, $(du -sb "$corpus" | cut -f 1) bytes"
+}
 
-# Smallest inputs first: a merge keeps the first that covers something. Committed inputs come before grown ones.
-rm -rf "$out/merged" && mkdir -p "$out/merged"
-"$out/fuzz" -merge=1 -max_len=1024 "$out/merged" "$corpus" "$out/grown" 2>"$out/merge.log"
-say "kept $(find "$out/merged" -type f | wc -l) inputs, $(du -cb "$out"/merged/* | tail -1 | cut -f1) bytes, in $out/merged"
+if ((${#targets[@]} == 0)); then
+  for path in tests/fuzz/*_fuzz.cpp; do
+    targets+=("$(basename "$path" _fuzz.cpp)")
+  done
+fi
+failed=()
+for target in "${targets[@]}"; do
+  timed "building $target" build "$target"
+  [[ $run == yes ]] || continue
+  timed "fuzzing $target for $seconds s" fuzz "$target" || failed+=("$target")
+  [[ $minimize == no ]] || minimize_corpus "$target"
+done
+((${#failed[@]} == 0)) || { say "faults in: ${failed[*]}" && exit 1; }

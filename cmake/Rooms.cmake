@@ -38,10 +38,13 @@ function(assay_room)
   endif()
 endfunction()
 
-# A GoogleTest program whose tests ctest sees one by one. Names starting with "Gpu" carry the label `gpu`.
+# A GoogleTest program whose tests ctest sees one by one. Names starting with "Gpu" carry the label `gpu` and run one at
+# a time: they share the device.
 function(assay_test_program name)
   cmake_parse_arguments(T "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE assay_flags ${T_DEPENDS} GTest::gtest_main GTest::gmock)
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  gtest_discover_tests(${name} TEST_FILTER "-Gpu*" DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  gtest_discover_tests(${name} TEST_FILTER "Gpu*" TEST_LIST ${name}_gpu DISCOVERY_TIMEOUT 60
+                       PROPERTIES TIMEOUT 300 LABELS gpu RESOURCE_LOCK gpu)
 endfunction()

@@ -30,6 +30,7 @@ struct Case {
   std::any parameters;               ///< the suite's own struct
   std::uint64_t seed = 0;
   bool quick = false;                ///< small enough for verify on a CPU in CI
+  bool on_request = false;           ///< too large for the default run: only where a filter names it
   bool measured = true;              ///< false: verify only
   std::vector<DeviceKind> devices = {DeviceKind::kCpu, DeviceKind::kCuda};
   std::string source = "random";     ///< "random", or the file a real input came from
@@ -104,6 +105,7 @@ struct Challenge {
   /// Checks that are not about one implementation on one case (table equality, static facts, …).
   struct SuiteCheck {
     std::string name;
+    bool measures = false;  ///< takes times: part of `run`, not of `verify`
     /// Returns evidence as JSON text; throws with the reason when the check fails, Skip when it cannot run here.
     std::function<std::string(const DeviceFacts&)> run;
   };

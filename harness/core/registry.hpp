@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,14 @@ class Registry {
   void add_challenge(std::function<Challenge()> make);
   void add_implementation(std::string challenge, std::function<Implementation()> make);
 
+  /// What the command line says to suites ("weights" -> FILE). Before the first `challenges()` call.
+  void set_option(const std::string& name, const std::string& value) { options_[name] = value; }
+  /// Empty when it was not given.
+  std::string option(const std::string& name) const {
+    const auto found = options_.find(name);
+    return found == options_.end() ? std::string() : found->second;
+  }
+
   /// All challenges with their implementations attached: baselines, candidates, peers, mutants, each by name.
   /// Throws std::logic_error for two of the same name or an implementation of an unknown challenge.
   const std::vector<Challenge>& challenges();
@@ -27,6 +36,7 @@ class Registry {
   std::vector<std::function<Challenge()>> challenge_makers_;
   std::vector<std::pair<std::string, std::function<Implementation()>>> implementation_makers_;
   std::vector<Challenge> challenges_;
+  std::map<std::string, std::string> options_;
   bool built_ = false;
 };
 

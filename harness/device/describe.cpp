@@ -4,9 +4,6 @@
 #include <fmt/format.h>
 #include <sys/utsname.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "harness/device/device.hpp"
 #include "harness/device/host_facts.hpp"
 #include "harness/device/nvml.hpp"
@@ -40,15 +37,13 @@ std::string driver_version() {
 }
 
 DeviceInfo describe_cpu() {
-  std::ifstream file("/proc/cpuinfo");
-  std::ostringstream cpuinfo;
-  cpuinfo << file.rdbuf();
+  const std::string cpuinfo = read_text("/proc/cpuinfo");
   utsname system = {};
   static_cast<void>(uname(&system));
   DeviceInfo info;
   info.kind = DeviceKind::kCpu;
-  info.name = cpu_name_from(cpuinfo.str());
-  info.arch = fmt::format("{}/{}", system.machine, vector_set_from(cpuinfo.str()));
+  info.name = cpu_name_from(cpuinfo);
+  info.arch = fmt::format("{}/{}", system.machine, vector_set_from(cpuinfo));
   info.memory_bytes = host_memory_bytes();
   info.l2_bytes = last_level_cache_bytes();
   info.cores = static_cast<int>(usable_cpus().size());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads /proc, /sys and the control group. Whatever is missing (containers hide files) leaves a value out,
-// never fails.
+// Processor and caches from /proc and /sys. Whatever is missing (containers hide files) leaves a value out,
+// and never fails.
 #include "harness/device/host_facts.hpp"
 
 #include <sched.h>

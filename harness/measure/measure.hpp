@@ -19,11 +19,11 @@
 namespace assay::harness {
 
 struct MeasureOptions {
-  int min_pairs = 24, max_pairs = 64;
+  int min_pairs = 24, max_pairs = 512;
   /// Per mode and pair of implementations, warm-up included; ends early once the interval is tight. Six pairs
   /// are taken however long they last, because fewer carry no interval; fewer than `min_pairs` leave a note.
   double budget_seconds = 2.0;
-  double graph_target_us = 1500.0;  ///< length of one captured graph
+  double graph_target_us = 1500.0;  ///< length of one captured graph; CPU samples are a thirtieth of it
   std::uint64_t seed = 1;           ///< order of A and B
 };
 

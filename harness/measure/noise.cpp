@@ -15,7 +15,7 @@
 namespace assay::harness {
 namespace {
 
-constexpr std::size_t kCpuFloats = 1024;
+constexpr std::size_t kCpuFloats = 256;
 constexpr std::size_t kGpuBytes = std::size_t{32} << 20;
 constexpr std::size_t kGpuBufferBytes =
     kGpuBytes / SyntheticWork::kUsualRounds * SyntheticWork::kMostRounds / 256 * 256 + 256;

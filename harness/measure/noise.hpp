@@ -9,7 +9,7 @@
 
 namespace assay::harness {
 
-/// CPU: one core adds up 4 KiB of floats `rounds` times (about 1.5 µs a round). CUDA: copies 32 MiB times
+/// CPU: one core adds up 1 KiB of floats `rounds` times (about 0.4 µs a round). CUDA: copies 32 MiB times
 /// `rounds` / 100. Rounds are the unit a slowdown is planted in: 103 against 100 is 3 % more of the same
 /// work. Rotated as real cases are.
 class SyntheticWork {

@@ -14,7 +14,7 @@ namespace assay::harness {
 namespace {
 
 constexpr int kLeastPairs = 6;  // P(all of n on one side) = 2^(1-n) falls under 5 % at n = 6
-constexpr int kLookEvery = 8;
+constexpr std::size_t kReadClocksEvery = 8;
 constexpr double kTightReach = 0.0025;
 
 void check_options(const MeasureOptions& options) {
@@ -33,6 +33,15 @@ void check_options(const MeasureOptions& options) {
 /// How far the interval reaches from its median, in log ratio, on its longer side.
 double reach(const Interval& interval) {
   return std::max(std::log(interval.ci_high / interval.median), std::log(interval.median / interval.ci_low));
+}
+
+/// min_pairs, then a quarter more each time (at least 8).
+bool is_look(int pairs, int min_pairs) {
+  int look = min_pairs;
+  while (look < pairs) {
+    look += std::max(8, look / 4);
+  }
+  return look == pairs;
 }
 
 void take_pair(Sampler& candidate, Sampler& baseline, bool candidate_first, PairedSamples& samples) {
@@ -66,8 +75,8 @@ Stop stop_after(const PairedSamples& samples, double elapsed_seconds, const Meas
   if (pairs >= kLeastPairs && elapsed_seconds >= options.budget_seconds) {
     return Stop::kBudget;
   }
-  const bool look = pairs >= options.min_pairs && (pairs - options.min_pairs) % kLookEvery == 0;
-  if (look && reach(paired_ratio(samples.baseline_ns, samples.candidate_ns)) < kTightReach) {
+  if (is_look(pairs, options.min_pairs) &&
+      reach(paired_ratio(samples.baseline_ns, samples.candidate_ns)) < kTightReach) {
     return Stop::kTight;
   }
   return Stop::kGoOn;
@@ -82,7 +91,7 @@ PairedSamples sample_pairs(Sampler& candidate, Sampler& baseline, const MeasureO
   clocks.observe();
   while (stop == Stop::kGoOn) {
     take_pair(candidate, baseline, order.candidate_first(), samples);
-    if (samples.candidate_ns.size() % kLookEvery == 0) {
+    if (samples.candidate_ns.size() % kReadClocksEvery == 0) {
       clocks.observe();
     }
     stop = stop_after(samples, elapsed_seconds(), options);

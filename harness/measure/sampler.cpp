@@ -23,10 +23,11 @@ Stage::~Stage() {
 
 SamplerPair make_samplers(TimeMode mode, const Sides& sides, Stage& stage, const MeasureOptions& options) {
   constexpr double kWallTargetUs = 200.0;  // thousands of ticks of any host clock
-  // A sample much shorter than the scheduler's slice (3 ms) is seldom interrupted. On 2 shared cores with
-  // load 5, same-against-same intervals were 0.2 % wide at 100 µs, 1.7 % at 300 µs and useless at 1500 µs
-  // (2026-11).
-  constexpr double kCpuShare = 0.1;
+  // Far under the scheduler's slice (3 ms), so that a sample is seldom interrupted, and under the time for
+  // which a busy sibling thread slows a core down, so that both sides of a pair meet the same core. On 2
+  // shared cores with load 5, same-against-same intervals were 0.2 % wide at 100 µs, 1.7 % at 300 µs and
+  // useless at 1500 µs (2026-11).
+  constexpr double kCpuShare = 1.0 / 30.0;
   const bool cuda = stage.kind() == DeviceKind::kCuda;
   switch (mode) {
     case TimeMode::kGraph:

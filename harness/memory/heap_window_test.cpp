@@ -77,7 +77,7 @@ TEST(HeapWindow, every_way_to_allocate_is_counted_and_its_release_too) {
   for (const Way& way : all_ways()) {
     for (const std::int64_t bytes : {std::int64_t{4096}, 3 * kMiB}) {
       SCOPED_TRACE(way.name);
-      way.give_back(used(way.take(64)));  // what a library sets up at its first call
+      way.give_back(used(way.take(4096)));  // what a library sets up at its first call
       const HeapWindow window;
       void* const data = used(way.take(static_cast<std::size_t>(bytes)));
       ASSERT_NE(data, nullptr);

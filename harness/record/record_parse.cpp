@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON lines to records and checks. The fields of DESIGN section 7 must be there; the additional ones may be
 // absent.
+#include <charconv>
 #include <fstream>
 #include <sstream>
 
@@ -30,6 +31,15 @@ int small_integer_or(const Field& parent, std::string_view name, int fallback) {
   return member ? small_integer(*member) : fallback;
 }
 
+/// 90 of "sm_90", also of "sm_90a"; 0 where no number follows.
+int sm_of(std::string_view arch) {
+  unsigned short sm = 0;
+  if (arch.starts_with("sm_")) {
+    std::from_chars(arch.data() + 3, arch.data() + arch.size(), sm);
+  }
+  return sm;
+}
+
 /// Records of other writers may lack `kind` and `sm`: "sm_90" says both.
 DeviceInfo device_of(const Field& field) {
   DeviceInfo device;
@@ -39,11 +49,10 @@ DeviceInfo device_of(const Field& field) {
   device.driver = field.at("driver").text();
   device.cuda_runtime = field.at("cuda").text();
   device.torch = field.at("torch").text();
-  const bool is_gpu = device.arch.starts_with("sm_");
   const auto kind = field.find("kind");
-  const std::size_t position = kind ? kind->choice({"cpu", "cuda"}) : is_gpu;
+  const std::size_t position = kind ? kind->choice({"cpu", "cuda"}) : device.arch.starts_with("sm_");
   device.kind = position == 1 ? DeviceKind::kCuda : DeviceKind::kCpu;
-  device.sm = small_integer_or(field, "sm", is_gpu ? std::atoi(device.arch.c_str() + 3) : 0);
+  device.sm = small_integer_or(field, "sm", sm_of(device.arch));
   device.multiprocessors = small_integer_or(field, "multiprocessors", 0);
   device.memory_bytes = static_cast<std::size_t>(integer_or(field, "memory_bytes", 0));
   device.l2_bytes = static_cast<std::size_t>(integer_or(field, "l2_bytes", 0));

@@ -16,7 +16,8 @@ struct ScaleCase {
 
 Case make_case(std::int64_t rows, std::int64_t cols, Dtype dtype) {
   Case which;
-  which.name = std::to_string(rows) + "x" + std::to_string(cols) + "/" + std::string(name_of(dtype)) + "/seed1";
+  which.name =
+      std::to_string(rows) + "x" + std::to_string(cols) + "/" + std::string(name_of(dtype)) + "/seed1";
   which.parameters = ScaleCase{rows, cols, dtype};
   which.seed = 1;
   which.quick = true;
@@ -107,7 +108,8 @@ Challenge scale_challenge() {
   challenge.oracle = make_oracle;
   challenge.work = [](const Case& which) {
     const ScaleCase& p = parameters_of(which);
-    return Work{static_cast<std::int64_t>(3 * p.rows * p.cols * size_of(p.dtype)), 4 * p.rows * p.cols, "copy_gbps"};
+    return Work{static_cast<std::int64_t>(3 * p.rows * p.cols * size_of(p.dtype)), 4 * p.rows * p.cols,
+                "copy_gbps"};
   };
   append(challenge.implementations, scale_cpu());
   append(challenge.implementations, scale_cuda());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A challenge small enough to be obviously right, for checking the checker: up = 2x + 1 and down = 1 - 2x, elementwise.
-// Implementations are right ones of several kinds and one wrong one for every fault the checks must see.
+// A challenge small enough to be obviously right, for checking the checker: up = 2x + 1 and down = 1 - 2x,
+// elementwise. Implementations are right ones of several kinds and one wrong one for every fault the checks
+// must see.
 #pragma once
 
 #include <vector>
@@ -9,7 +10,8 @@
 
 namespace assay::harness::selftest {
 
-/// "selftest/scale" with its implementations for both devices. Not in the Registry: it proves the harness, no kernel.
+/// "selftest/scale" with its implementations for both devices. Not in the Registry: it proves the harness, no
+/// kernel.
 Challenge scale_challenge();
 
 /// The tensors of one call.

@@ -52,15 +52,20 @@ struct WithScratch {
 }  // namespace
 
 std::vector<Implementation> scale_cpu() {
-  Implementation baseline = with_body(right_one("stepwise_cpu", kCpu, "rounds after every step"), [] { return stepwise; });
+  Implementation baseline =
+      with_body(right_one("stepwise_cpu", kCpu, "rounds after every step"), [] { return stepwise; });
   baseline.role = Role::kBaseline;
-  Implementation varying = with_body(right_one("varying_cpu", kCpu, "declared not deterministic"), [] { return LastBitVaries{}; });
+  Implementation varying =
+      with_body(right_one("varying_cpu", kCpu, "declared not deterministic"), [] { return LastBitVaries{}; });
   varying.deterministic = false;
   return {std::move(baseline),
-          with_body(right_one("once_cpu", kCpu, "rounds once"), [] { return [](const ScaleViews& v) { scale(v, 0, v.count()); }; }),
+          with_body(right_one("once_cpu", kCpu, "rounds once"),
+                    [] { return [](const ScaleViews& v) { scale(v, 0, v.count()); }; }),
           with_body(right_one("threaded_cpu", kCpu, "two threads"), [] { return threaded; }),
-          with_body(right_one("written_twice_cpu", kCpu, "writes garbage first, then the answer"), [] { return written_twice; }),
-          with_body(right_one("scratch_cpu", kCpu, "keeps a buffer between calls, works backwards"), [] { return WithScratch{}; }),
+          with_body(right_one("written_twice_cpu", kCpu, "writes garbage first, then the answer"),
+                    [] { return written_twice; }),
+          with_body(right_one("scratch_cpu", kCpu, "keeps a buffer between calls, works backwards"),
+                    [] { return WithScratch{}; }),
           std::move(varying)};
 }
 

@@ -31,8 +31,8 @@ inline void scale(const ScaleViews& v, std::int64_t begin, std::int64_t end) {
   }
 }
 
-/// Right within the tolerance, but every other call has another last bit in one element: a small one, whose last place is
-/// far below the limit of its tile.
+/// Right within the tolerance, but every other call has another last bit in one element: a small one, whose
+/// last place is far below the limit of its tile.
 struct LastBitVaries {
   int calls = 0;
   void operator()(const ScaleViews& v) {
@@ -51,7 +51,8 @@ struct LastBitVaries {
 template <class MakeBody>
 Implementation with_body(Implementation implementation, MakeBody make_body) {
   implementation.prepare = [make_body](const Case&, const TensorSet& inputs, TensorSet& outputs, CallStyle) {
-    return Invocation([views = views_of(inputs, outputs), body = make_body()](Stream) mutable { body(views); });
+    return Invocation(
+        [views = views_of(inputs, outputs), body = make_body()](Stream) mutable { body(views); });
   };
   return implementation;
 }

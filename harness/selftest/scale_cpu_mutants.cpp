@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Wrong implementations on the CPU: one for every fault that needs no stream. Each is right except for its fault.
+// Wrong implementations on the CPU: one for every fault that needs no stream. Each is right except for its
+// fault.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -72,7 +73,8 @@ void swapped_outputs(const ScaleViews& v) {
   right({v.x, v.down, v.up});
 }
 
-/// Rounds toward zero: up to a whole ulp where the baseline has half of one, so 1.5 times the baseline is exceeded.
+/// Rounds toward zero: up to a whole ulp where the baseline has half of one, so 1.5 times the baseline is
+/// exceeded.
 void slightly_inexact(const ScaleViews& v) {
   const auto toward_zero = [](const TensorView& view, std::int64_t i, double value) {
     store(view, i, value);
@@ -104,13 +106,18 @@ struct CachedAnswer {
   }
 };
 
-/// Caches one element only, as a kernel does that reads a scalar at the first call and keeps it.
-struct CachedElement {
-  double kept = std::numeric_limits<double>::quiet_NaN();
+/// Keeps the first elements of its first call's input, as a kernel does whose first load was hoisted out.
+struct CachedElements {
+  std::vector<double> kept;
   void operator()(const ScaleViews& v) {
-    kept = std::isnan(kept) ? load(v.x, 7) : kept;
+    constexpr std::int64_t kKept = 16;
     right(v);
-    store(v.up, 7, 2.0 * kept + 1.0);
+    for (std::int64_t i = 0; i < std::min(kKept, v.count()); ++i) {
+      if (static_cast<std::int64_t>(kept.size()) == i) {
+        kept.push_back(load(v.x, i));
+      }
+      store(v.up, i, 2.0 * kept[i] + 1.0);
+    }
   }
 };
 
@@ -162,9 +169,11 @@ std::vector<Implementation> scale_cpu_mutants() {
                             [body = mutant.body] { return body; }));
   }
   all.push_back(stateful<CachedAnswer>("cached_answer_cpu", "repeats its first answer", checks::kStaleInput));
-  all.push_back(stateful<CachedElement>("cached_element_cpu", "keeps one input element", checks::kStaleInput));
+  all.push_back(
+      stateful<CachedElements>("cached_elements_cpu", "keeps 16 input elements", checks::kStaleInput));
   all.push_back(stateful<LastBitVaries>("nondeterministic_cpu", "last bit varies", checks::kDeterminism));
-  all.push_back(stateful<RightAtFirst>("right_at_first_cpu", "wrong from the 9th call on", checks::kGraphReplay));
+  all.push_back(
+      stateful<RightAtFirst>("right_at_first_cpu", "wrong from the 9th call on", checks::kGraphReplay));
   return all;
 }
 

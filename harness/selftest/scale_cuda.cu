@@ -17,8 +17,12 @@ struct Scale {
   unsigned* calls;
 };
 
-__device__ double to_double(float value) { return value; }
-__device__ double to_double(__nv_bfloat16 value) { return __bfloat162float(value); }
+__device__ double to_double(float value) {
+  return value;
+}
+__device__ double to_double(__nv_bfloat16 value) {
+  return __bfloat162float(value);
+}
 __device__ void put(float& to, double value, bool toward_zero) {
   to = toward_zero ? __double2float_rz(value) : __double2float_rn(value);
 }
@@ -77,7 +81,9 @@ __global__ void scale_kernel(Scale<T> s) {
   }
 }
 
-__global__ void count_kernel(unsigned* calls) { ++*calls; }
+__global__ void count_kernel(unsigned* calls) {
+  ++*calls;
+}
 
 template <class T>
 void launch_as(const ScaleViews& v, std::int64_t begin, std::int64_t end, Fault fault, unsigned* calls,
@@ -86,8 +92,8 @@ void launch_as(const ScaleViews& v, std::int64_t begin, std::int64_t end, Fault 
   if (begin >= end) {
     return;
   }
-  const Scale<T> arguments{v.x.as<T>(), v.up.as<T>(), v.down.as<T>(), begin, end, v.x.shape.back(),
-                           v.count(),   fault,        calls};
+  const Scale<T> arguments{v.x.as<T>(),      v.up.as<T>(), v.down.as<T>(), begin, end,
+                           v.x.shape.back(), v.count(),    fault,          calls};
   const auto blocks = static_cast<unsigned>((end - begin + kThreads - 1) / kThreads);
   scale_kernel<<<blocks, kThreads, 0, stream>>>(arguments);
   ASSAY_HARNESS_CUDA(cudaGetLastError());
@@ -122,7 +128,8 @@ void launch_unchecked_failure(cudaStream_t stream) {
 }
 
 Implementation with_enqueue(Implementation implementation, std::function<Enqueue()> make_enqueue) {
-  implementation.prepare = [make_enqueue](const Case&, const TensorSet& inputs, TensorSet& outputs, CallStyle) {
+  implementation.prepare = [make_enqueue](const Case&, const TensorSet& inputs, TensorSet& outputs,
+                                          CallStyle) {
     return Invocation([views = views_of(inputs, outputs), enqueue = make_enqueue()](Stream stream) {
       enqueue(views, stream);
     });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Launchers of selftest/scale on the GPU. The fault is an argument, so that right and wrong kernels differ in nothing else.
+// Launchers of selftest/scale on the GPU. The fault is an argument, so that right and wrong kernels differ in
+// nothing else.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -23,14 +24,15 @@ enum class Fault {
   kAllZeros,
   kSwappedOutputs,
   kRoundedTowardZero,
-  kLastBitVaries,   ///< needs `calls`: every other execution has another last bit
-  kRightAtFirst,    ///< needs `calls`: wrong from the 9th execution on, host calls and graph replays alike
+  kLastBitVaries,  ///< needs `calls`: every other execution has another last bit
+  kRightAtFirst,   ///< needs `calls`: wrong from the 9th execution on, host calls and graph replays alike
 };
 
 /// Enqueues the kernel for elements [begin, end). `calls`: device counter of executions, or null.
 void launch_scale(const ScaleViews& views, std::int64_t begin, std::int64_t end, Fault fault, unsigned* calls,
                   cudaStream_t stream);
-inline void launch_scale(const ScaleViews& views, Fault fault, cudaStream_t stream, unsigned* calls = nullptr) {
+inline void launch_scale(const ScaleViews& views, Fault fault, cudaStream_t stream,
+                         unsigned* calls = nullptr) {
   launch_scale(views, 0, views.count(), fault, calls, stream);
 }
 /// A fault that depends on how often it was executed, graph replays included: the counter lies on the device.
@@ -44,7 +46,8 @@ struct CountedFault {
 /// A launch that CUDA refuses (4096 threads a block) and nobody looks at.
 void launch_unchecked_failure(cudaStream_t stream);
 
-/// Sets `prepare` to calls of `enqueue(views, stream)`; `make_enqueue` is called at each prepare, for state of its own.
+/// Sets `prepare` to calls of `enqueue(views, stream)`; `make_enqueue` is called at each prepare, for state
+/// of its own.
 using Enqueue = std::function<void(const ScaleViews&, cudaStream_t)>;
 Implementation with_enqueue(Implementation implementation, std::function<Enqueue()> make_enqueue);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Wrong implementations on the GPU: every value fault of the CPU, and those that only streams and graphs can have.
+// Wrong implementations on the GPU: every value fault of the CPU, and those that only streams and graphs can
+// have.
 #include <memory>
 #include <stdexcept>
 
@@ -22,8 +23,8 @@ struct CachedAnswer {
     }
     for (const TensorView& view : {v.up, v.down}) {
       const TensorView kept = first ? cache->add({view.name, view.dtype, view.shape}) : cache->at(view.name);
-      ASSAY_HARNESS_CUDA(cudaMemcpyAsync(first ? kept.data : view.data, first ? view.data : kept.data, view.bytes(),
-                                         cudaMemcpyDeviceToDevice, stream));
+      ASSAY_HARNESS_CUDA(cudaMemcpyAsync(first ? kept.data : view.data, first ? view.data : kept.data,
+                                         view.bytes(), cudaMemcpyDeviceToDevice, stream));
     }
   }
 };
@@ -101,7 +102,8 @@ constexpr Fixed kInKernel[] = {
     {"stale_memory_cuda", "the last 5 elements are not written", checks::kUnwritten, Fault::kTailNotWritten},
     {"input_mutated_cuda", "changes x[0]", checks::kInputMutated, Fault::kInputMutated},
     {"write_past_end_cuda", "writes one element behind an output", checks::kCanary, Fault::kWritePastEnd},
-    {"write_before_begin_cuda", "writes one element before an output", checks::kCanary, Fault::kWriteBeforeBegin},
+    {"write_before_begin_cuda", "writes one element before an output", checks::kCanary,
+     Fault::kWriteBeforeBegin},
     {"all_zeros_cuda", "writes zeros", checks::kParity, Fault::kAllZeros},
     {"swapped_outputs_cuda", "up and down exchanged", checks::kParity, Fault::kSwappedOutputs},
     {"slightly_inexact_cuda", "rounds toward zero", checks::kParity, Fault::kRoundedTowardZero},
@@ -117,14 +119,16 @@ constexpr OnHost kOnHost[] = {
     {"no_op_cuda", "does nothing", checks::kUnwritten, [](const ScaleViews&, cudaStream_t) {}},
     {"legacy_stream_cuda", "works on the legacy default stream", checks::kStream, legacy_stream},
     {"per_thread_stream_cuda", "works on the per-thread default stream", checks::kStream, per_thread_stream},
-    {"waits_for_stream_cuda", "synchronises the stream, except while capturing", checks::kHostSync, waits_for_stream},
+    {"waits_for_stream_cuda", "synchronises the stream, except while capturing", checks::kHostSync,
+     waits_for_stream},
     {"waits_for_device_cuda", "synchronises the device", checks::kHostSync, waits_for_device},
     {"queries_stream_cuda", "cannot be captured", checks::kGraphReplay, queries_stream},
     {"fails_unchecked_cuda", "leaves a failed launch behind", checks::kRunError, fails_unchecked},
     {"throws_cuda", "throws", checks::kRunError, throws},
 };
 
-Implementation made_of(const char* name, const char* about, const char* check, std::function<Enqueue()> make) {
+Implementation made_of(const char* name, const char* about, const char* check,
+                       std::function<Enqueue()> make) {
   return with_enqueue(wrong_one(name, kCuda, about, check), std::move(make));
 }
 
@@ -138,7 +142,8 @@ std::vector<Implementation> scale_cuda_mutants() {
     }));
   }
   for (const OnHost& mutant : kOnHost) {
-    all.push_back(made_of(mutant.name, mutant.about, mutant.check, [call = mutant.call]() -> Enqueue { return call; }));
+    all.push_back(
+        made_of(mutant.name, mutant.about, mutant.check, [call = mutant.call]() -> Enqueue { return call; }));
   }
   all.push_back(made_of("cached_answer_cuda", "repeats its first answer", checks::kStaleInput,
                         []() -> Enqueue { return CachedAnswer{}; }));

@@ -41,7 +41,8 @@ struct Forked {
 void many_launches(const ScaleViews& v, cudaStream_t stream) {
   constexpr std::int64_t kLaunches = 1500;
   for (std::int64_t i = 0; i < kLaunches; ++i) {
-    launch_scale(v, i * v.count() / kLaunches, (i + 1) * v.count() / kLaunches, Fault::kNone, nullptr, stream);
+    launch_scale(v, i * v.count() / kLaunches, (i + 1) * v.count() / kLaunches, Fault::kNone, nullptr,
+                 stream);
   }
 }
 
@@ -75,11 +76,13 @@ std::vector<Implementation> scale_cuda() {
   baseline.role = Role::kBaseline;
   Implementation waiting = plain("waits_cuda", "synchronises and says so", waits);
   waiting.synchronises = true;
-  Implementation varying = with_enqueue(right_one("varying_cuda", kCuda, "declared not deterministic"), []() -> Enqueue { return CountedFault(Fault::kLastBitVaries); });
+  Implementation varying = with_enqueue(right_one("varying_cuda", kCuda, "declared not deterministic"),
+                                        []() -> Enqueue { return CountedFault(Fault::kLastBitVaries); });
   varying.deterministic = false;
   return {std::move(baseline),
           plain("once_cuda", "one launch", once),
-          with_enqueue(right_one("forked_cuda", kCuda, "half on a side stream, joined"), []() -> Enqueue { return Forked{}; }),
+          with_enqueue(right_one("forked_cuda", kCuda, "half on a side stream, joined"),
+                       []() -> Enqueue { return Forked{}; }),
           plain("many_launches_cuda", "fills the launch queue", many_launches),
           plain("slow_host_cuda", "the host takes 10 ms to enqueue", slow_host),
           plain("written_twice_cuda", "writes garbage first, then the answer", written_twice),

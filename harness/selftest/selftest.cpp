@@ -51,7 +51,8 @@ class CaseBench {
   }
 
   VerifyResult judge_against(const Implementation& implementation, const BaselineErrors* baseline) const {
-    return verify(challenge_, which_, implementation, inputs_, second_inputs_, oracle_, second_oracle_, baseline);
+    return verify(challenge_, which_, implementation, inputs_, second_inputs_, oracle_, second_oracle_,
+                  baseline);
   }
 
   const Challenge& challenge_;
@@ -70,7 +71,8 @@ std::string seen_in(const Outcome& outcome) {
   return by_running ? checks::kRunError : outcome_name(outcome);
 }
 
-SelftestRow row_for(const Challenge& challenge, const Implementation& implementation, const std::string& case_name) {
+SelftestRow row_for(const Challenge& challenge, const Implementation& implementation,
+                    const std::string& case_name) {
   const bool mutant = implementation.role == Role::kMutant;
   return {.challenge = challenge.name,
           .case_name = case_name,
@@ -98,7 +100,8 @@ class Selftest {
       }
     }
     for (const Implementation& implementation : challenge_.implementations) {
-      if (implementation.role == Role::kMutant && implementation.device == device && !judged.count(&implementation)) {
+      if (implementation.role == Role::kMutant && implementation.device == device &&
+          !judged.count(&implementation)) {
         SelftestRow row = row_for(challenge_, implementation, "");
         row.seen = "not run";
         row.reason = "no quick case is supported; add one that shows the fault";
@@ -174,10 +177,12 @@ SelftestResult run_mutants(const Challenge& challenge, const std::vector<DeviceK
 }
 
 std::string selftest_table(const SelftestResult& result) {
-  std::vector<std::vector<std::string>> lines = {{"implementation", "device", "case", "expected", "seen", ""}};
+  std::vector<std::vector<std::string>> lines = {
+      {"implementation", "device", "case", "expected", "seen", ""}};
   for (const SelftestRow& row : result.rows) {
-    lines.push_back({row.challenge + "/" + row.implementation, std::string(name_of(row.device)), row.case_name,
-                     row.expected, row.seen, row.ok ? "ok" : "NOT AS EXPECTED: " + row.reason});
+    lines.push_back({row.challenge + "/" + row.implementation, std::string(name_of(row.device)),
+                     row.case_name, row.expected, row.seen,
+                     row.ok ? "ok" : "NOT AS EXPECTED: " + row.reason});
   }
   std::string text;
   for (const auto& line : lines) {

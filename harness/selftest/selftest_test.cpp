@@ -57,13 +57,14 @@ TEST(GpuSelftest, every_cuda_implementation_is_judged_as_known) {
 TEST(Selftest, every_check_has_a_mutant_that_it_alone_catches) {
   const Challenge challenge = scale_challenge();
   EXPECT_THAT(checks_with_a_mutant(challenge, kCpu),
-              testing::UnorderedElementsAre(checks::kRunError, checks::kCanary, checks::kInputMutated, checks::kUnwritten,
-                                            checks::kParity, checks::kStaleInput, checks::kGraphReplay,
-                                            checks::kDeterminism));
-  EXPECT_THAT(checks_with_a_mutant(challenge, DeviceKind::kCuda),
-              testing::UnorderedElementsAre(checks::kRunError, checks::kCanary, checks::kInputMutated, checks::kUnwritten,
-                                            checks::kParity, checks::kStaleInput, checks::kStream, checks::kHostSync,
+              testing::UnorderedElementsAre(checks::kRunError, checks::kCanary, checks::kInputMutated,
+                                            checks::kUnwritten, checks::kParity, checks::kStaleInput,
                                             checks::kGraphReplay, checks::kDeterminism));
+  EXPECT_THAT(
+      checks_with_a_mutant(challenge, DeviceKind::kCuda),
+      testing::UnorderedElementsAre(checks::kRunError, checks::kCanary, checks::kInputMutated,
+                                    checks::kUnwritten, checks::kParity, checks::kStaleInput, checks::kStream,
+                                    checks::kHostSync, checks::kGraphReplay, checks::kDeterminism));
 }
 
 /// selftest/scale with the baseline and one more implementation, on its first case.
@@ -74,18 +75,21 @@ Challenge with_only(Implementation implementation) {
   return challenge;
 }
 Implementation right_body(Implementation implementation) {
-  return with_body(std::move(implementation), [] { return [](const ScaleViews& v) { scale(v, 0, v.count()); }; });
+  return with_body(std::move(implementation),
+                   [] { return [](const ScaleViews& v) { scale(v, 0, v.count()); }; });
 }
 
 TEST(RunMutants, a_mutant_that_passes_is_a_failure) {
-  const SelftestResult result = run_mutants(with_only(right_body(wrong_one("harmless", kCpu, "", checks::kParity))), {kCpu});
+  const SelftestResult result =
+      run_mutants(with_only(right_body(wrong_one("harmless", kCpu, "", checks::kParity))), {kCpu});
   EXPECT_FALSE(result.passed());
   EXPECT_EQ(result.rows.back().seen, "passed");
   EXPECT_THAT(selftest_table(result), testing::HasSubstr("NOT AS EXPECTED"));
 }
 
 TEST(RunMutants, a_mutant_rejected_by_another_check_is_a_failure) {
-  Implementation no_op = with_body(wrong_one("no_op", kCpu, "", checks::kParity), [] { return [](const ScaleViews&) {}; });
+  Implementation no_op =
+      with_body(wrong_one("no_op", kCpu, "", checks::kParity), [] { return [](const ScaleViews&) {}; });
   const SelftestResult result = run_mutants(with_only(std::move(no_op)), {kCpu});
   EXPECT_FALSE(result.passed());
   EXPECT_EQ(result.rows.back().seen, checks::kUnwritten);
@@ -98,7 +102,9 @@ TEST(RunMutants, a_rejected_candidate_is_a_failure) {
       with_body(right_one("wrong", kCpu, ""), [] { return [](const ScaleViews&) {}; }));
   const SelftestResult result = run_mutants(challenge, {kCpu});
   EXPECT_FALSE(result.passed());
-  EXPECT_EQ(std::count_if(result.rows.begin(), result.rows.end(), [](const SelftestRow& row) { return !row.ok; }), 1);
+  EXPECT_EQ(
+      std::count_if(result.rows.begin(), result.rows.end(), [](const SelftestRow& row) { return !row.ok; }),
+      1);
 }
 
 TEST(RunMutants, without_any_mutant_nothing_was_shown) {
@@ -123,12 +129,15 @@ TEST(RunMutants, a_mutant_must_not_be_skipped_but_a_peer_may) {
     return implementation;
   };
   EXPECT_TRUE(run_mutants(with_only(skipping(right_one("peer", kCpu, ""))), {kCpu}).rows.back().ok);
-  EXPECT_FALSE(run_mutants(with_only(skipping(wrong_one("mutant", kCpu, "", checks::kParity))), {kCpu}).rows.back().ok);
+  EXPECT_FALSE(run_mutants(with_only(skipping(wrong_one("mutant", kCpu, "", checks::kParity))), {kCpu})
+                   .rows.back()
+                   .ok);
 }
 
 TEST(RunMutants, a_mutant_that_cannot_be_judged_is_not_taken_for_a_run_error) {
   Challenge challenge = with_only(right_body(wrong_one("mutant", kCpu, "", checks::kRunError)));
-  challenge.implementations.erase(challenge.implementations.begin());  // no baseline, so nothing to hold errors against
+  challenge.implementations.erase(
+      challenge.implementations.begin());  // no baseline, so nothing to hold errors against
   const SelftestResult result = run_mutants(challenge, {kCpu});
   EXPECT_FALSE(result.passed());
   EXPECT_EQ(result.rows.back().seen, "failed");
@@ -136,8 +145,9 @@ TEST(RunMutants, a_mutant_that_cannot_be_judged_is_not_taken_for_a_run_error) {
 
 TEST(RunMutants, each_row_is_reported_as_it_is_known) {
   std::vector<std::string> told;
-  const SelftestResult result = run_mutants(with_only(right_body(right_one("right", kCpu, ""))), {kCpu},
-                                            [&](const SelftestRow& row) { told.push_back(row.implementation); });
+  const SelftestResult result =
+      run_mutants(with_only(right_body(right_one("right", kCpu, ""))), {kCpu},
+                  [&](const SelftestRow& row) { told.push_back(row.implementation); });
   EXPECT_EQ(told.size(), result.rows.size());
 }
 

@@ -13,8 +13,9 @@ namespace {
 // A baseline sets the tolerance of others, so it must itself be near: all zeros have 1, a forgotten factor of
 // two 0.5.
 constexpr double kWorstBaseline = 0.25;
-// An answer to changed inputs must be this much nearer to the new truth than the old answer is. Its own limits cannot
-// be used as they are: they are the baseline's errors on the first inputs. 1/64 leaves room for 16-bit rounding (1/256).
+// An answer to changed inputs must be this much nearer to the new truth than the old answer is. Its own
+// limits cannot be used as they are: they are the baseline's errors on the first inputs. 1/64 leaves room for
+// 16-bit rounding (1/256).
 constexpr double kNearerThanStale = 1.0 / 64;
 constexpr double kSlackOnOtherInputs = 4.0;
 
@@ -43,7 +44,8 @@ Reason too_far_for_a_baseline(const BaselineErrors& errors) {
   return std::nullopt;
 }
 
-/// Per tile the larger of: a fraction of the old answer's distance, and the widened limit of the first inputs.
+/// Per tile the larger of: a fraction of the old answer's distance, and the widened limit of the first
+/// inputs.
 BaselineErrors limits_after_change(const Trial& trial, const BaselineErrors& stale) {
   const double k = kSlackOnOtherInputs * trial.subject.challenge.parity.k;
   BaselineErrors limits = stale;

@@ -141,7 +141,8 @@ Reason check_graph_replay(Trial& trial) {
   }
   try {
     const CapturedGraph graph(trial.stream, [&] { trial.invoke(); });
-    return repeat(trial, "replay", [&] { Trial::attempt("the replay", [&] { graph.launch(trial.stream); }); });
+    return repeat(trial, "replay",
+                  [&] { Trial::attempt("the replay", [&] { graph.launch(trial.stream); }); });
   } catch (const CaptureFailed& error) {
     return fmt::format("the call cannot be captured in a CUDA graph: {}", error.what());
   }

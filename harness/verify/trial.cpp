@@ -50,9 +50,8 @@ void Trial::attempt(const char* what, const std::function<void()>& foreign) {
 }
 
 void Trial::prepare() {
-  attempt("prepare", [&] {
-    call_ = subject.implementation.prepare(subject.which, inputs, outputs, CallStyle::kInto);
-  });
+  attempt("prepare",
+          [&] { call_ = subject.implementation.prepare(subject.which, inputs, outputs, CallStyle::kInto); });
   if (!call_) {
     throw CallFailed("prepare returned no call; it must throw Skip with the reason where it cannot run");
   }

@@ -94,28 +94,151 @@ class Decoder {
   std::uint32_t table_[16];
 };
 
+#elif HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+
+/// One register of table, one permute a step.
+template <ScalarType kType>
+class Decoder {
+  static constexpr hn::ScalableTag<float> kFloats{};
+  static constexpr hn::ScalableTag<std::uint32_t> kWords{};
+
+ public:
+  static constexpr int kWeights = kType == ScalarType::kFloat32 ? 16 : 32;
+
+  explicit Decoder(const float* code) : code_(hn::LoadU(kFloats, code)), table_(hn::Zero(kWords)) {}
+
+  HWY_INLINE void set_scale(float scale) {
+    table_ = rounded_bits<kType>(kFloats, hn::Mul(code_, hn::Set(kFloats, scale)));
+    if constexpr (kType != ScalarType::kFloat32)
+      table_ = hn::Or(table_, hn::ShiftLeft<16>(table_));  // entries 2c and 2c + 1 of 32 are both code c
+  }
+
+  HWY_INLINE void step(const std::uint8_t* HWY_RESTRICT packed, Storage<kType>* HWY_RESTRICT out) const {
+    if constexpr (kType == ScalarType::kFloat32) {
+      const hn::ScalableTag<std::uint64_t> wide;
+      const auto byte = hn::Vec<decltype(wide)>{
+          _mm512_cvtepu8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed)))};
+      const auto index = hn::Or(hn::ShiftRight<4>(byte), hn::ShiftLeft<32>(byte));  // the permute reads 4 bits
+      hn::StoreU(hn::Vec<decltype(kWords)>{_mm512_permutexvar_epi32(index.raw, table_.raw)}, kWords, out);
+    } else {
+      const auto byte = hn::PromoteTo(kWords, hn::LoadU(hn::Rebind<std::uint8_t, decltype(kWords)>(), packed));
+      const auto index = hn::Or(hn::ShiftRight<3>(byte), hn::ShiftLeft<17>(byte));  // reads 5 bits, the low one is free
+      hn::StoreU(hn::Vec<decltype(kWords)>{_mm512_permutexvar_epi16(index.raw, table_.raw)}, kWords,
+                 reinterpret_cast<std::uint32_t*>(out));
+    }
+  }
+
+ private:
+  hn::Vec<decltype(kFloats)> code_;
+  hn::Vec<decltype(kWords)> table_;
+};
+
 #else
 
-/// Byte planes: 16- and 32-bit values on any target with a byte shuffle.
+/// Half a vector of bytes: in every lane of a 256-bit one, below zeros in a 128-bit one.
+template <class D>
+HWY_INLINE hn::Vec<D> load_half(D d, const std::uint8_t* HWY_RESTRICT bytes) {
+  if constexpr (hn::MaxLanes(d) == 32)
+    return hn::LoadDup128(d, bytes);
+  else
+    return hn::ZeroExtendVector(d, hn::LoadU(hn::Half<D>(), bytes));
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> to_all_lanes(D d, hn::Vec<hn::Full128<std::uint8_t>> lane) {
+  if constexpr (hn::MaxLanes(d) == 32)
+    return hn::Combine(d, lane, lane);
+  else
+    return lane;
+}
+
+/// Byte planes: plane s holds byte s of the 16 values.
 template <ScalarType kType>
 class PlaneDecoder {
-  using Out = Storage<kType>;
-  static constexpr std::size_t kSize = sizeof(Out);
-  static constexpr hn::CappedTag<std::uint8_t, 64> kBytes{};
-  static constexpr std::size_t kLanes = hn::MaxLanes(kBytes);
+  static constexpr int kSize = static_cast<int>(sizeof(Storage<kType>));
+  static constexpr hn::CappedTag<std::uint8_t, 32> kBytes{};
+  static constexpr hn::Repartition<std::uint16_t, decltype(kBytes)> kPairs{};
+  static constexpr int kLanes = static_cast<int>(hn::MaxLanes(kBytes));
+  static constexpr int kPerLane = 16 / kSize;  // values in a 128-bit lane of output
   using Vec = hn::Vec<decltype(kBytes)>;
 
  public:
-  static constexpr int kWeights = static_cast<int>(kLanes);
+  static constexpr int kWeights = kLanes;
 
-  explicit PlaneDecoder(const float* code)
-      : code_(code), nearest_(hn::Zero(kBytes)), arrange_(hn::Zero(hn::RepartitionToWide<hn::RepartitionToWide<decltype(kBytes)>>())) {}
+  explicit PlaneDecoder(const float* code) : code_(code), spread_(hn::LoadU(kBytes, spread().data())) {}
+
+  HWY_INLINE void set_scale(float scale) {
+    alignas(64) std::uint32_t bits[16];
+    rounded_products<kType>(code_, scale, bits);
+    // Transpose 16 words of 4 bytes into 4 planes of 16 bytes; the planes above the value's size fall away.
+    const hn::Full128<std::uint8_t> d8;
+    const hn::Full128<std::uint32_t> d32;
+    const hn::Full128<std::uint64_t> d64;
+    alignas(16) static constexpr std::uint8_t kGather[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+    const auto quad = [&](int i) {
+      const auto words = hn::BitCast(d8, hn::Load(d32, bits + 4 * i));
+      return hn::BitCast(d32, hn::TableLookupBytes(words, hn::Load(d8, kGather)));
+    };
+    const auto q0 = quad(0), q1 = quad(1), q2 = quad(2), q3 = quad(3);
+    const auto low01 = hn::BitCast(d64, hn::InterleaveLower(d32, q0, q1));
+    const auto low23 = hn::BitCast(d64, hn::InterleaveLower(d32, q2, q3));
+    plane_[0] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveLower(d64, low01, low23)));
+    plane_[1] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveUpper(d64, low01, low23)));
+    if constexpr (kSize == 4) {
+      const auto high01 = hn::BitCast(d64, hn::InterleaveUpper(d32, q0, q1));
+      const auto high23 = hn::BitCast(d64, hn::InterleaveUpper(d32, q2, q3));
+      plane_[2] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveLower(d64, high01, high23)));
+      plane_[3] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveUpper(d64, high01, high23)));
+    }
+  }
+
+  HWY_INLINE void step(const std::uint8_t* HWY_RESTRICT packed, Storage<kType>* HWY_RESTRICT out) const {
+    const auto pairs = hn::BitCast(kPairs, hn::TableLookupBytes(load_half(kBytes, packed), spread_));  // every byte twice
+    const auto first = hn::And(hn::ShiftRight<4>(pairs), hn::Set(kPairs, 0x000f));
+    const auto nibbles = hn::BitCast(kBytes, hn::Or(first, hn::And(pairs, hn::Set(kPairs, 0x0f00))));
+    const auto b0 = hn::TableLookupBytes(plane_[0], nibbles);
+    const auto b1 = hn::TableLookupBytes(plane_[1], nibbles);
+    const auto low = hn::BitCast(kPairs, hn::InterleaveLower(kBytes, b0, b1));
+    const auto high = hn::BitCast(kPairs, hn::InterleaveUpper(kBytes, b0, b1));
+    auto* halves = reinterpret_cast<std::uint16_t*>(out);
+    if constexpr (kSize == 2) {
+      store(halves, 0, low);
+      store(halves, 1, high);
+    } else {
+      const auto b2 = hn::TableLookupBytes(plane_[2], nibbles);
+      const auto b3 = hn::TableLookupBytes(plane_[3], nibbles);
+      const auto low2 = hn::BitCast(kPairs, hn::InterleaveLower(kBytes, b2, b3));
+      const auto high2 = hn::BitCast(kPairs, hn::InterleaveUpper(kBytes, b2, b3));
+      store(halves, 0, hn::InterleaveLower(kPairs, low, low2));
+      store(halves, 1, hn::InterleaveUpper(kPairs, low, low2));
+      store(halves, 2, hn::InterleaveLower(kPairs, high, high2));
+      store(halves, 3, hn::InterleaveUpper(kPairs, high, high2));
+    }
+  }
 
  private:
+  /// Which packed byte each nibble comes from, so that interleaving within 128-bit lanes yields output order.
+  static constexpr std::array<std::uint8_t, kLanes> spread() {
+    std::array<std::uint8_t, kLanes> from{};
+    for (int i = 0; i < kLanes; ++i) {
+      const int lane = i / 16, vector = i % 16 / kPerLane, element = i % kPerLane;
+      from[static_cast<std::size_t>(i)] =
+          static_cast<std::uint8_t>((vector * (kLanes / kSize) + lane * kPerLane + element) / 2);
+    }
+    return from;
+  }
+
+  static HWY_INLINE void store(std::uint16_t* out, int vector, hn::Vec<decltype(kPairs)> values) {
+    hn::StoreU(values, kPairs, out + vector * (kLanes / 2));
+  }
+
   const float* code_;
-  Vec nearest_;
-  Vec arrange_;
+  Vec spread_;
+  Vec plane_[kSize];
 };
+
+template <ScalarType kType>
+using Decoder = PlaneDecoder<kType>;
 
 #endif
 

@@ -9,13 +9,11 @@
 
 namespace assay::reference::nf4 {
 
-/// value / 2^bits, rounded to the nearest integer, ties to even.
+/// value / 2^bits, rounded to the nearest integer, ties to even: adds just below a half, and the rest to a half when the
+/// kept part is odd, so that whatever then carries into the kept part is the rounding.
 inline std::uint32_t drop_bits(std::uint32_t value, int bits) {
-  const std::uint32_t rest = value & ((1u << bits) - 1);
-  const std::uint32_t half = 1u << (bits - 1);
-  const std::uint32_t kept = value >> bits;
-  const bool up = rest > half || (rest == half && (kept & 1) != 0);
-  return kept + (up ? 1 : 0);
+  const std::uint32_t odd = (value >> bits) & 1;
+  return (value + (1u << (bits - 1)) - 1 + odd) >> bits;
 }
 
 inline std::uint16_t to_bf16(float value) {

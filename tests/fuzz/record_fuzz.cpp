@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzz target: any bytes are either refused as a record file with a UsageError, or read into records that can
-// be written, and what is written reads back as the same line. ci/fuzz.sh builds it from:
-// fuzz-source: harness/record/field.cpp
-// fuzz-source: harness/record/measurements_parse.cpp
-// fuzz-source: harness/record/measurements_write.cpp
-// fuzz-source: harness/record/record_parse.cpp
-// fuzz-source: harness/record/record_write.cpp
-// fuzz-source: harness/core/challenge.cpp
-// fuzz-source: harness/core/outcome.cpp
+// be written, and what is written reads back as the same line.
+// fuzz-corpus: records
+// fuzz-sources: harness/record/field.cpp
+// fuzz-sources: harness/record/measurements_parse.cpp
+// fuzz-sources: harness/record/measurements_write.cpp
+// fuzz-sources: harness/record/record_parse.cpp
+// fuzz-sources: harness/record/record_write.cpp
+// fuzz-sources: harness/core/challenge.cpp
+// fuzz-sources: harness/core/outcome.cpp
 #include <cstdio>
 #include <cstdlib>
 

@@ -122,6 +122,8 @@ def instructions(cubin):
 
 
 class Images(unittest.TestCase):
+    """What cmake/triton_aot.py left beside the generated sources."""
+
     def manifests(self):
         if OPTIONS.images is None:
             self.skipTest("no folder of images given (--images)")
@@ -129,12 +131,12 @@ class Images(unittest.TestCase):
         self.assertTrue(found, f"no manifest.json under {OPTIONS.images}")
         return [(path.parent, json.loads(path.read_text())) for path in found]
 
-    def each(self, form, names=None):
+    def for_each(self, form, check, names=None):
         for folder, manifest in self.manifests():
             for image in manifest:
                 if image["format"] == form and (names is None or image["name"] in names):
                     with self.subTest(arch=image["arch"], image=image["name"]):
-                        yield folder / image["file"], image
+                        check(folder / image["file"], image)
 
     def test_every_architecture_has_every_variant(self):
         for folder, manifest in self.manifests():
@@ -143,30 +145,35 @@ class Images(unittest.TestCase):
                 self.assertEqual([i["name"] for i in manifest], [i["name"] for i in kernel_module().images(arch)])
 
     def test_aligned_code_stores_sixteen_bytes_and_nothing_is_fused_or_spilled(self):
-        for path, image in self.each("cubin", DISASSEMBLED):
+        def check(path, image):
             ops = instructions(path)
             self.assertGreater(len(ops), 50)
             wide = [op for op in ops if op.startswith("STG") and "128" in op]
             self.assertEqual(bool(wide), image["name"].endswith("_aligned"))
             self.assertFalse([op for op in ops if op.startswith("FFMA")], "a fused multiply-add changes the bits")
             self.assertFalse([op for op in ops if re.match(r"(LDL|STL)\b", op)], "registers were spilled")
-            nested = "_nested_" in image["name"]
-            self.assertEqual(any(op.startswith("FADD") for op in ops), nested)
+            self.assertEqual(any(op.startswith("FADD") for op in ops), "_nested_" in image["name"])
+
+        self.for_each("cubin", check, DISASSEMBLED)
 
     def test_streams_are_marked_evict_first_and_tables_evict_last(self):
-        for path, image in self.each("cubin", DISASSEMBLED):
+        def check(path, image):
             ops = instructions(path)
             self.assertTrue(any(op.startswith("LDG") and ".EF" in op for op in ops))
             self.assertTrue(any(op.startswith("STG") and ".EF" in op for op in ops))
             self.assertEqual(any(op.startswith("LDG") and ".EL" in op for op in ops), "_nested_" in image["name"])
 
+        self.for_each("cubin", check, DISASSEMBLED)
+
     def test_ptx_keeps_every_rounding_separate(self):
-        for path, _ in self.each("ptx"):
+        def check(path, _):
             text = path.read_text()
             self.assertTrue(text.endswith("}\n\0"))
             self.assertNotIn("fma", text)
             # A plain mul.f32 next to an add may be contracted by the driver's compiler.
             self.assertFalse(re.findall(r"\b(?:mul|add)\.f32", text))
+
+        self.for_each("ptx", check)
 
 
 if __name__ == "__main__":
