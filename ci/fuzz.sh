@@ -40,7 +40,7 @@ launcher=()
 if command -v ccache >/dev/null; then
   launcher=(ccache)
 fi
-flags=(-std=c++20 -O1 -g -fno-omit-frame-pointer -DASSAY_LIBFUZZER=1 -DFMT_HEADER_ONLY=1 -I. -isystem "$CUDA_HOME/include"
+flags=(-std=c++20 -O1 -gline-tables-only -fno-omit-frame-pointer -DASSAY_LIBFUZZER=1 -DFMT_HEADER_ONLY=1 -I. -isystem "$CUDA_HOME/include"
   "-fsanitize=fuzzer,address,undefined,float-cast-overflow" -fno-sanitize-recover=all)
 
 head_comment() { sed -n '/^\/\//!q; s|^// \{0,1\}||p' "tests/fuzz/$1_fuzz.cpp"; }

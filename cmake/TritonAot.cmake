@@ -4,7 +4,14 @@
 # defines `const std::vector<TritonImage>& FUNCTION()`, empty with ASSAY_TRITON=OFF. As for nvcc, 80 and 80-real mean
 # machine code and 80-virtual means PTX; one plain architecture below 90 adds PTX for GPUs that come later (from sm_90
 # on Triton's PTX is bound to one architecture).
-set(ASSAY_TRITON_CACHE ${PROJECT_BINARY_DIR}/triton/cache CACHE PATH "Folder of Triton's compiler cache, may be shared between builds")
+if(DEFINED ENV{XDG_CACHE_HOME})
+  set(_triton_cache $ENV{XDG_CACHE_HOME}/assay/triton)
+elseif(DEFINED ENV{HOME})
+  set(_triton_cache $ENV{HOME}/.cache/assay/triton)
+else()
+  set(_triton_cache ${PROJECT_BINARY_DIR}/triton/cache)
+endif()
+set(ASSAY_TRITON_CACHE ${_triton_cache} CACHE PATH "Folder of Triton's compiler cache, keyed by content, shared between builds")
 
 # "75;80;86;90a-real" -> images "75:cubin;80:cubin;80:ptx;90:cubin"
 function(assay_triton_targets out)

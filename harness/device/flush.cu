@@ -9,19 +9,53 @@
 namespace assay::harness {
 namespace {
 
+constexpr int kThreads = 256;
+
+__device__ uint4 load(const uint4* at) {
+  return __ldcg(at);
+}
+
+/// With the request to be evicted last, where the architecture has it.
+__device__ uint4 load_to_keep(const uint4* at) {
+#if __CUDA_ARCH__ >= 800
+  std::uint64_t policy;
+  asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
+  uint4 value;
+  asm volatile("ld.global.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;"
+               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+               : "l"(at), "l"(policy));
+  return value;
+#else
+  return load(at);
+#endif
+}
+
 /// Stores only if a value is not zero, which never happens, so nothing becomes dirty and no load is optimised
 /// away.
+template <bool kKeep>
 __global__ void read_kernel(const uint4* data, std::size_t count, uint4* never_written) {
   const std::size_t stride = static_cast<std::size_t>(gridDim.x) * blockDim.x;
   unsigned seen = 0;
   for (std::size_t i = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
        i += stride) {
-    const uint4 value = __ldcg(data + i);
+    const uint4 value = kKeep ? load_to_keep(data + i) : load(data + i);
     seen |= value.x | value.y | value.z | value.w;
   }
   if (seen != 0) {
     *never_written = make_uint4(seen, seen, seen, seen);
   }
+}
+
+/// Takes the request to be evicted last back from every line.
+__global__ void release_kernel(const std::byte* data, std::size_t bytes) {
+#if __CUDA_ARCH__ >= 800
+  constexpr std::size_t kLine = 128;
+  const std::size_t stride = static_cast<std::size_t>(gridDim.x) * blockDim.x * kLine;
+  const std::size_t first = (static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * kLine;
+  for (std::size_t at = first; at < bytes; at += stride) {
+    asm volatile("applypriority.global.L2::evict_normal [%0], 128;" : : "l"(data + at) : "memory");
+  }
+#endif
 }
 
 __device__ std::uint64_t global_time_ns() {
@@ -42,10 +76,16 @@ __global__ void delay_kernel(std::uint64_t nanoseconds) {
 
 }  // namespace
 
-void launch_read(const void* data, std::size_t bytes, int multiprocessors, Stream stream) {
+void launch_read(const void* data, std::size_t bytes, int multiprocessors, bool keep, Stream stream) {
   const auto* words = static_cast<const uint4*>(data);
-  read_kernel<<<8 * multiprocessors, 256, 0, stream>>>(words, bytes / sizeof(uint4),
+  const auto kernel = keep ? read_kernel<true> : read_kernel<false>;
+  kernel<<<8 * multiprocessors, kThreads, 0, stream>>>(words, bytes / sizeof(uint4),
                                                        const_cast<uint4*>(words));
+  ASSAY_HARNESS_CUDA(cudaGetLastError());
+}
+
+void launch_release(const void* data, std::size_t bytes, int multiprocessors, Stream stream) {
+  release_kernel<<<8 * multiprocessors, kThreads, 0, stream>>>(static_cast<const std::byte*>(data), bytes);
   ASSAY_HARNESS_CUDA(cudaGetLastError());
 }
 

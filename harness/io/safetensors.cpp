@@ -18,7 +18,8 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path, MappedFile file)
     tensors_ = tensors_in(file_.bytes(), header);
     metadata_ = std::move(header.metadata);
   } catch (const UsageError& error) {
-    throw UsageError(fmt::format("{}: {}", path_.string(), error.what()));
+    throw UsageError(fmt::format("{}: {}; not a safetensors file, or a damaged one: fetch or write it again",
+                                 path_.string(), error.what()));
   }
 }
 

@@ -55,7 +55,7 @@ Timing measure_pair(TimeMode mode, const Prepared& candidate, const Prepared& ba
   timing.mode = mode;
   timing.candidate_ns = median(samples.candidate_ns);
   timing.baseline_ns = median(samples.baseline_ns);
-  timing.speedup = paired_ratio(samples.baseline_ns, samples.candidate_ns);
+  timing.speedup = interval_of_run(samples);
   timing.verdict = verdict_of(*timing.speedup);
   timing.candidate_samples_ns = std::move(samples.candidate_ns);
   timing.baseline_samples_ns = std::move(samples.baseline_ns);

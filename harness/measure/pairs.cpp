@@ -67,6 +67,13 @@ void append(std::vector<std::string>& notes, const std::vector<std::string>& mor
 
 }  // namespace
 
+Interval interval_of_run(const PairedSamples& samples) {
+  constexpr double kRankConfidence = 0.968, kPromised = 0.95;
+  Interval interval = paired_ratio(samples.baseline_ns, samples.candidate_ns, kRankConfidence);
+  interval.confidence = kPromised;
+  return interval;
+}
+
 Stop stop_after(const PairedSamples& samples, double elapsed_seconds, const MeasureOptions& options) {
   const int pairs = static_cast<int>(samples.candidate_ns.size());
   if (pairs >= options.max_pairs) {
@@ -75,8 +82,7 @@ Stop stop_after(const PairedSamples& samples, double elapsed_seconds, const Meas
   if (pairs >= kLeastPairs && elapsed_seconds >= options.budget_seconds) {
     return Stop::kBudget;
   }
-  if (is_look(pairs, options.min_pairs) &&
-      reach(paired_ratio(samples.baseline_ns, samples.candidate_ns)) < kTightReach) {
+  if (is_look(pairs, options.min_pairs) && reach(interval_of_run(samples)) < kTightReach) {
     return Stop::kTight;
   }
   return Stop::kGoOn;

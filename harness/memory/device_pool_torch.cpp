@@ -39,6 +39,20 @@ c10::DeviceIndex current_device() {
   return static_cast<c10::DeviceIndex>(device);
 }
 
+/// Torch asks its current stream whether a capture is under way; ours captures on a stream that torch does
+/// not know, so its calls of the driver would be refused.
+class RelaxedCapture {
+ public:
+  RelaxedCapture() { exchange(); }
+  ~RelaxedCapture() { exchange(); }
+  RelaxedCapture(const RelaxedCapture&) = delete;
+  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
+
+ private:
+  void exchange() { static_cast<void>(cudaThreadExchangeStreamCaptureMode(&mode_)); }
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
 /// Torch numbers its own pools from 1 upwards.
 std::uint64_t next_pool_id() {
   static std::atomic<std::uint64_t> next = std::uint64_t{1} << 62;
@@ -48,6 +62,7 @@ std::uint64_t next_pool_id() {
 }  // namespace
 
 void* take_from_pool(std::size_t bytes, Stream stream) {
+  const RelaxedCapture relaxed;
   try {
     return allocator().raw_alloc_with_stream(bytes, stream);
   } catch (const c10::OutOfMemoryError& error) {

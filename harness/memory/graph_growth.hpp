@@ -3,14 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "harness/core/challenge.hpp"
 
 namespace assay::harness {
 
-/// Bytes by which free device memory falls through capturing, instantiating and uploading the call, all of
-/// which is given back before the return. 0 for a call that cannot be captured: it has no graph. Throws
-/// OutOfMemory.
-std::int64_t graph_growth_bytes(const Invocation& call, Stream stream);
+/// Device memory of one captured, instantiated and uploaded call: its temporaries, which the graph keeps, and
+/// what the driver needs for the graph itself. All of it is given back before the return. nullopt for a call
+/// that cannot be captured. Throws what the call throws for other reasons, OutOfMemory among them.
+std::optional<std::int64_t> graph_growth_bytes(const Invocation& call, Stream stream);
 
 }  // namespace assay::harness

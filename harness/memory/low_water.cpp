@@ -24,6 +24,7 @@ LowWater::LowWater() {
   reserved_at_opening_ = pool_bytes().reserved;
   stream_pool_at_opening_ = stream_pool_bytes().reserved;
   thread_ = std::thread([this] { watch(); });
+  running_.wait(false);
 }
 
 LowWater::~LowWater() {
@@ -42,15 +43,23 @@ void LowWater::sample() {
   }
 }
 
+void LowWater::announce() {
+  running_ = true;
+  running_.notify_one();
+}
+
 void LowWater::watch() {
   try {
     ASSAY_HARNESS_CUDA(cudaSetDevice(device_));
+    sample();
+    announce();
     while (!stop_) {
       sample();
       std::this_thread::yield();
     }
   } catch (const std::exception&) {
     // A sticky error of the measured call; stop() meets it again on the caller's thread and throws there.
+    announce();
   }
 }
 

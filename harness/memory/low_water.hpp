@@ -15,6 +15,7 @@ std::int64_t driver_free_bytes();
 
 class LowWater {
  public:
+  /// Returns once the sampling thread runs.
   LowWater();
   ~LowWater();
   LowWater(const LowWater&) = delete;
@@ -27,12 +28,13 @@ class LowWater {
 
  private:
   void sample();
+  void announce();
   void watch();
 
   int device_ = 0;
   std::int64_t free_at_opening_ = 0, reserved_at_opening_ = 0, stream_pool_at_opening_ = 0;
   std::int64_t largest_ = 0;
-  std::atomic<bool> stop_ = false;
+  std::atomic<bool> running_ = false, stop_ = false;
   std::thread thread_;
 };
 

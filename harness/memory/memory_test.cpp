@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "harness/device/device.hpp"
+#include "harness/memory/graph_growth.hpp"
 
 namespace assay::harness {
 namespace {
@@ -163,16 +164,40 @@ TEST_F(GpuMemory, the_drivers_own_pool_is_outside_torch_however_short_it_is_used
 }
 #endif
 
-TEST_F(GpuMemory, a_large_graph_costs_device_memory) {
-  const Invocation call = [](Stream stream) {
-    for (int i = 0; i < 20000; ++i) {
+Invocation many_kernels(int count) {
+  return [count](Stream stream) {
+    for (int i = 0; i < count; ++i) {
       enqueue_delay(stream, 0);
     }
   };
-  const Memory memory = measure_memory(call, DeviceKind::kCuda);
-  RecordProperty("graph_pool", std::to_string(memory.graph_pool));
-  EXPECT_GT(memory.graph_pool, 0);
-  EXPECT_EQ(memory.peak_bytes, memory.graph_pool);
+}
+
+TEST_F(GpuMemory, a_large_graph_costs_device_memory_whatever_graphs_were_there_before) {
+  const std::int64_t first = measure_memory(many_kernels(10000), DeviceKind::kCuda).graph_pool;
+  const Memory again = measure_memory(many_kernels(10000), DeviceKind::kCuda);
+  RecordProperty("first", std::to_string(first));
+  RecordProperty("again", std::to_string(again.graph_pool));
+  // A kernel node needs some hundred bytes at least: its parameters and its launch descriptor.
+  EXPECT_GT(first, 10000 * 256);
+  EXPECT_NEAR(again.graph_pool, first, 0.2 * first);
+  EXPECT_EQ(again.peak_bytes, again.graph_pool);
+  EXPECT_LT(measure_memory(many_kernels(1), DeviceKind::kCuda).graph_pool, 100000);
+}
+
+TEST_F(GpuMemory, a_graph_keeps_the_temporaries_of_its_call) {
+  const OwnedStream stream(DeviceKind::kCuda);
+  const std::optional<std::int64_t> growth = graph_growth_bytes(known_call(DeviceKind::kCuda), stream);
+  ASSERT_TRUE(growth.has_value()) << "the capture failed";
+  expect_between(*growth, 10 * kMiB, 64 * kMiB);
+}
+
+TEST_F(GpuMemory, a_call_that_synchronises_has_no_graph_and_one_that_throws_is_not_mistaken_for_it) {
+  const OwnedStream stream(DeviceKind::kCuda);
+  const Invocation synchronises = [](Stream s) { ASSAY_HARNESS_CUDA(cudaStreamSynchronize(s)); };
+  EXPECT_EQ(graph_growth_bytes(synchronises, stream), std::nullopt);
+  const Invocation throws = [](Stream) { throw std::runtime_error("broken"); };
+  EXPECT_THROW(graph_growth_bytes(throws, stream), std::runtime_error);
+  EXPECT_TRUE(graph_growth_bytes(many_kernels(1), stream).has_value()) << "the stream is usable again";
 }
 
 TEST_F(GpuMemory, out_of_memory_is_thrown_as_such_and_the_next_call_is_measured) {

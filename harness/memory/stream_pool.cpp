@@ -58,6 +58,15 @@ void reset_stream_pool_peaks() {
   }
 }
 
+std::int64_t graph_allocation_bytes() {
+  std::uint64_t bytes = 0;
+  if (pool()) {
+    ASSAY_HARNESS_CUDA(
+        cudaDeviceGetGraphMemAttribute(current_device(), cudaGraphMemAttrReservedMemCurrent, &bytes));
+  }
+  return static_cast<std::int64_t>(bytes);
+}
+
 void trim_stream_pool() {
   ASSAY_HARNESS_CUDA(cudaDeviceSynchronize());
   if (const std::optional<cudaMemPool_t> found = pool()) {

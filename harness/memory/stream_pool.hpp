@@ -10,6 +10,8 @@ namespace assay::harness {
 /// Zeros where the device has no such pool.
 PoolBytes stream_pool_bytes();
 void reset_stream_pool_peaks();
+/// Device memory behind allocations inside graphs.
+std::int64_t graph_allocation_bytes();
 /// Blocking; also gives back what captured allocations keep.
 void trim_stream_pool();
 

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "harness/measure/noise.hpp"
 #include "harness/record/provenance.hpp"
 
 namespace assay::harness {
@@ -69,6 +70,37 @@ Check noise_check(const DeviceInfo& device, int trials, const MeasureOptions& op
   evidence["minimum_detectable_percent"] = noise.minimum_detectable_percent;
   evidence["half_width_percent"] = noise.half_width_percent;
   return machine_check(device, "noise", evidence);
+}
+
+Check timing_check(const DeviceInfo& device, int trials) {
+  constexpr int kPlanted = 4;
+  MeasureOptions options;
+  options.budget_seconds = 0.5;
+  const Noise noise = measure_noise(device, trials, options);
+  const SyntheticWork work(device);
+  const Prepared usual = work.prepare(SyntheticWork::kUsualRounds);
+  const Prepared slower = work.prepare(SyntheticWork::kUsualRounds * 103 / 100);
+  int called_worse = 0;
+  for (int i = 0; i < kPlanted; ++i) {
+    options.seed = static_cast<std::uint64_t>(i) + 1;
+    options.budget_seconds = 2.0;
+    if (measure_pair(TimeMode::kGraph, slower, usual, device, options).verdict == Verdict::kWorse)
+      ++called_worse;
+  }
+  Check check = machine_check(device, "timing",
+                              {{"trials", noise.trials},
+                               {"fraction_resolved", noise.fraction_resolved},
+                               {"minimum_detectable_percent", noise.minimum_detectable_percent},
+                               {"planted_percent", 3},
+                               {"planted", kPlanted},
+                               {"called_worse", called_worse}});
+  if (!(noise.fraction_resolved <= 0.05) || called_worse != kPlanted) {
+    check.outcome = "wrong";
+    check.reason = fmt::format(
+        "{:.0f} % of {} same-against-same trials were resolved, {} of {} planted 3 % slowdowns seen",
+        100 * noise.fraction_resolved, noise.trials, called_worse, kPlanted);
+  }
+  return check;
 }
 
 }  // namespace assay::harness

@@ -16,5 +16,8 @@ Provenance provenance(const std::string& command);
 Check ceilings_check(const DeviceInfo& device, const Ceilings& ceilings);
 /// check "noise": same-against-same trials.
 Check noise_check(const DeviceInfo& device, int trials, const MeasureOptions& options);
+/// check "timing": of `trials` same-against-same pairs at least 95 % must not be resolved, and 3 % more of the same work
+/// must be called worse, every time of four.
+Check timing_check(const DeviceInfo& device, int trials);
 
 }  // namespace assay::harness

@@ -3,8 +3,7 @@
 //
 // A block has only 16 different values, so multiply and rounding happen 16 times a block, not once a weight: set_scale()
 // makes the block's table of finished output values, step() only looks up. Where the lookup lives decides the rest:
-//   AVX-512     the table is one register, and a register-wide permute looks up 32 (16) weights at once
-//   AVX2, f32   the table is two registers, two permutes and a blend look up 8 weights
+//   AVX-512     the table is one register, and a register-wide permute looks up 32 (f32: 16) weights at once
 //   otherwise   the table is cut into byte planes of 16 bytes, which a byte shuffle looks up per 128-bit lane; the planes
 //               of a value are interleaved again
 //   no vectors  an array

@@ -4,7 +4,10 @@
 #include <cuda_fp16.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -70,6 +73,7 @@ struct Case {
   Codebook codebook = Codebook::kNf4;
   bool nested = true;
   std::size_t packed_offset = 0, out_offset = 0;
+  bool special = false;  ///< single level only: the first three blocks have NaN and infinite absmax
 };
 
 /// One weight by format.hpp's formula; the project builds host code without contraction into fma.
@@ -88,7 +92,10 @@ float expected(const HostWeights& w, const Case& c, std::int64_t i) {
   return codebook_table(c.codebook)[i % 2 == 0 ? byte >> 4 : byte & 15] * absmax;
 }
 
+/// After one rounding to `type`; a NaN is the one that the GPU's arithmetic and conversions make.
 std::uint32_t bits(float value, ScalarType type) {
+  if (std::isnan(value))
+    return type == ScalarType::kFloat32 ? 0x7fffffffu : 0x7fffu;
   switch (type) {
     case ScalarType::kFloat16:
       return __half_as_ushort(__float2half_rn(value));
@@ -104,7 +111,12 @@ std::uint32_t bits(float value, ScalarType type) {
 
 /// Runs the case on the current GPU, compares every bit, and that nothing behind the end was written.
 void expect_exact(const Case& c, ScalarType type) {
-  const HostWeights w(c.n, c.block_size, c.nested_block_size, 3407);
+  HostWeights w(c.n, c.block_size, c.nested_block_size, 3407);
+  if (c.special) {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const float values[] = {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity};
+    std::copy_n(values, 3, w.absmax.begin());
+  }
   const std::size_t element = type == ScalarType::kFloat32 ? 4 : 2;
   const std::size_t out_bytes = static_cast<std::size_t>(c.n) * element;
   const DeviceBytes packed(w.packed.data(), w.packed.size(), c.packed_offset);
@@ -180,6 +192,10 @@ TEST_F(GpuDequantizeTriton, unaligned_pointers_are_exact) {
     expect_exact({.n = 10007, .out_offset = 4}, type);
     expect_exact({.n = 10007, .nested = false, .packed_offset = 3, .out_offset = 12}, type);
   }
+}
+
+TEST_F(GpuDequantizeTriton, nan_and_infinite_absmax_give_nan_and_infinity) {
+  for (const ScalarType type : kTypes) expect_exact({.n = 5000, .nested = false, .special = true}, type);
 }
 
 TEST_F(GpuDequantizeTriton, captured_call_is_one_kernel_node) {

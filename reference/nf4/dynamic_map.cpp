@@ -19,22 +19,20 @@ float linspace(int i, int points) {
 
 }  // namespace
 
-std::array<float, 256> dynamic_map() {
+void dynamic_map(float* code256) {
   constexpr float kPowersOfTen[7] = {1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1.0f};
-  std::array<float, 256> map{};
-  std::size_t n = 0;
+  int n = 0;
   for (int e = 0; e < 7; ++e) {
     const int parts = 1 << e;
     for (int i = 0; i < parts; ++i) {
       const float middle = (linspace(i, parts + 1) + linspace(i + 1, parts + 1)) / 2.0f;
-      map[n++] = kPowersOfTen[e] * middle;
-      map[n++] = -kPowersOfTen[e] * middle;
+      code256[n++] = kPowersOfTen[e] * middle;
+      code256[n++] = -kPowersOfTen[e] * middle;
     }
   }
-  map[n++] = 0.0f;
-  map[n++] = 1.0f;
-  std::sort(map.begin(), map.end());
-  return map;
+  code256[n++] = 0.0f;
+  code256[n++] = 1.0f;
+  std::sort(code256, code256 + 256);
 }
 
 }  // namespace assay::reference::nf4

@@ -8,8 +8,8 @@
 
 namespace assay::suites::nf4 {
 
-/// tables_agree, single_kernel_launch, static_code, quantizer_bits, ptx_effect, cache_policy_effect, baseline_fidelity,
-/// torch_compile.
+/// tables_agree, single_kernel_launch, static_code, quantizer_bits, ptx_effect, cache_policy_effect,
+/// baseline_fidelity, torch_compile.
 std::vector<harness::Challenge::SuiteCheck> dequantize_checks();
 
 }  // namespace assay::suites::nf4

@@ -5,125 +5,19 @@
 
 #include <fmt/format.h>
 
-#include <functional>
-#include <nlohmann/json.hpp>
+#include <algorithm>
 
 #include "harness/report/format.hpp"
 #include "harness/report/newest.hpp"
+#include "suites/nf4/rubric_evidence.hpp"
 
 namespace assay::suites::nf4 {
 namespace {
 
-using harness::Check;
 using harness::CurrentSources;
 using harness::Record;
 using harness::RecordFile;
-using harness::RubricLine;
 using harness::report::interval_text;
-using Decision = RubricLine::Decision;
-using Status = RubricLine::Status;
-using Json = nlohmann::json;
-
-constexpr const char* kChallenge = "nf4/dequantize";
-constexpr const char* kOurs = "cuda_fused";
-
-Decision open(std::string why) {
-  return {Status::kOpen, 0, std::move(why)};
-}
-Decision stale(const std::string& what) {
-  return {Status::kStale, 0, what + " is older than the sources of " + std::string(kOurs) + "; run it again"};
-}
-
-bool on_gpu(const Check& check) {
-  return check.device.kind == harness::DeviceKind::kCuda ||
-         Json::parse(check.evidence_json).value("device", "") == "cuda";
-}
-
-/// Newest check of that name; one from a GPU goes before one from a CPU.
-const Check* find_check(const RecordFile& file, const std::string& name) {
-  const Check* best = nullptr;
-  for (const Check& check : file.checks) {
-    if (check.challenge != kChallenge || check.check != name) {
-      continue;
-    }
-    const auto key = [](const Check& c) { return std::pair(on_gpu(c), c.provenance.utc); };
-    if (best == nullptr || key(check) >= key(*best)) {
-      best = &check;
-    }
-  }
-  return best;
-}
-
-bool is_stale(const Check& check, const CurrentSources& current) {
-  const auto now = current.find({kChallenge, kOurs});
-  return now != current.end() && !check.provenance.sources_sha256.empty() &&
-         now->second != check.provenance.sources_sha256;
-}
-
-/// What keeps a check from being evidence at all; nullopt when it passed and may be used.
-std::optional<Decision> unusable(const RecordFile& file, const CurrentSources& current,
-                                 const std::string& name, bool needs_gpu, int lost_points) {
-  const Check* check = find_check(file, name);
-  if (check == nullptr) {
-    return open("no check " + name + " in the records");
-  }
-  if (check->outcome == "skipped") {
-    return open(name + " was skipped: " + check->reason);
-  }
-  if (needs_gpu && !on_gpu(*check)) {
-    return open(name + " ran on a CPU only (" + check->device.name + "); it needs a GPU");
-  }
-  if (check->outcome != "passed") {
-    return Decision{Status::kLost, lost_points, name + " is " + check->outcome + ": " + check->reason};
-  }
-  if (is_stale(*check, current)) {
-    return stale(name);
-  }
-  return std::nullopt;
-}
-
-Json evidence_of(const RecordFile& file, const std::string& name) {
-  return Json::parse(find_check(file, name)->evidence_json);
-}
-
-/// How many fields called `name`, at any depth, say yes: true, or a list or object with something in it.
-int count_of(const Json& evidence, const std::string& name) {
-  int count = 0;
-  for (const auto& [key, value] : evidence.items()) {
-    const bool yes = value.is_boolean() ? value.get<bool>() : value.is_structured() && !value.empty();
-    count += key == name && yes ? 1 : 0;
-    count += value.is_structured() ? count_of(value, name) : 0;
-  }
-  return count;
-}
-
-/// Evidence that must equal what is expected, field by field; lost at the first that does not.
-struct Expected {
-  const char* field;
-  Json value;
-};
-
-Decision decide_by_fields(const RecordFile& file, const CurrentSources& current, const std::string& name,
-                          const std::vector<Expected>& expected, int points, int lost_points) {
-  if (auto decision = unusable(file, current, name, /*needs_gpu=*/true, lost_points)) {
-    return *decision;
-  }
-  const Json evidence = evidence_of(file, name);
-  std::string proof = name + ":";
-  for (const auto& [field, value] : expected) {
-    const auto found = evidence.find(field);
-    if (found == evidence.end()) {
-      return open(fmt::format("{} says nothing about {}", name, field));
-    }
-    if (*found != value) {
-      return {Status::kLost, lost_points,
-              fmt::format("{}: expected {} {}, found {}", name, field, value.dump(), found->dump())};
-    }
-    proof += fmt::format(" {} {}", field, value.dump());
-  }
-  return {Status::kEarned, points, proof + " on " + find_check(file, name)->device.name};
-}
-
 Decision single_kernel(const RecordFile& file, const CurrentSources& current) {
   return decide_by_fields(file, current, "single_kernel_launch",
                           {{"graph_kernel_nodes", 1}, {"bytes_allocated", 0}}, 3, 0);
@@ -196,11 +90,14 @@ Decision mark_and_effect(const RecordFile& file, const CurrentSources& current, 
       return *decision;
     }
   }
-  const int seen = count_of(evidence_of(file, "static_code"), mark);
-  if (seen == 0) {
+  const std::optional<int> seen = count_of(evidence_of(file, "static_code"), mark);
+  if (!seen) {
+    return open("static_code says nothing about " + mark);
+  }
+  if (*seen == 0) {
     return {Status::kLost, 0, "static_code: no " + mark + " in what was built"};
   }
-  const Json measured = evidence_of(file, effect);
+  const nlohmann::json measured = evidence_of(file, effect);
   harness::Interval speedup;
   for (const auto& [field, into] :
        {std::pair{"speedup_median", &speedup.median}, std::pair{"ci_low", &speedup.ci_low},
@@ -211,8 +108,18 @@ Decision mark_and_effect(const RecordFile& file, const CurrentSources& current, 
     *into = measured[field].get<double>();
   }
   return {Status::kEarned, points,
-          fmt::format("static_code: {} in {}; {}: {}", mark, harness::report::plural(seen, "build", "builds"),
-                      effect, interval_text(speedup))};
+          fmt::format("static_code: {} in {}; {}: {}", mark,
+                      harness::report::plural(static_cast<std::size_t>(*seen), "build", "builds"), effect,
+                      interval_text(speedup))};
+}
+
+/// Out of memory or time says nothing about exactness.
+bool is_inexact(const Record& record) {
+  if (const auto* passed = std::get_if<harness::Passed>(&record.outcome)) {
+    return passed->parity.mismatches != 0 || passed->parity.nonfinite != 0;
+  }
+  return std::holds_alternative<harness::Wrong>(record.outcome) ||
+         std::holds_alternative<harness::Failed>(record.outcome);
 }
 
 /// Newest records of one implementation on a GPU whose case is of `dtype`: how many passed with no mismatch,
@@ -227,18 +134,16 @@ Exactness exactness(const RecordFile& file, const CurrentSources& current, const
                     const std::string& dtype) {
   Exactness found;
   for (const Record& record : file.records) {
-    if (record.challenge != kChallenge || record.implementation != implementation ||
+    if (record.challenge != kRubricChallenge || record.implementation != implementation ||
         record.device.kind != harness::DeviceKind::kCuda ||
-        record.case_name.find("/" + dtype + "/") == std::string::npos ||
-        std::holds_alternative<harness::Skipped>(record.outcome)) {
+        record.case_name.find("/" + dtype + "/") == std::string::npos) {
       continue;
     }
-    const auto* passed = std::get_if<harness::Passed>(&record.outcome);
-    if (passed == nullptr || passed->parity.mismatches != 0 || passed->parity.nonfinite != 0) {
-      found.bad = &record;
-    } else if (harness::report::is_stale(record, current)) {
+    if (harness::report::is_stale(record, current)) {
       found.old = &record;
-    } else {
+    } else if (is_inexact(record)) {
+      found.bad = &record;
+    } else if (std::holds_alternative<harness::Passed>(record.outcome)) {
       ++found.exact;
     }
   }

@@ -3,6 +3,7 @@
 // lies inside the file and what is assembled as a 4-bit weight has exactly the lengths its block sizes
 // demand.
 //
+// fuzz-sources: harness/io/safetensors_header_reader.cpp
 // fuzz-sources: harness/io/safetensors_header.cpp harness/io/stored_tensor.cpp harness/io/strict_json.cpp
 // fuzz-sources: suites/nf4/checkpoint_4bit.cpp suites/nf4/quant_state.cpp suites/nf4/host_weights.cpp
 #include <cmath>

@@ -21,6 +21,7 @@ from quant_state import dequantize_arguments, dequantize_options, quant_state
 from samples import BLOCK_SIZES, DEVICES, DTYPES, same_bits
 
 EVIDENCE = {"bitsandbytes": None, "devices": [], "cases": 0, "mismatched_tensors": 0}
+SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 HAVE = importlib.util.find_spec("bitsandbytes") is not None
 
 
@@ -53,7 +54,6 @@ def cases():
                kinds[i % len(kinds)], i)
 
 
-@unittest.skipUnless(HAVE, "bitsandbytes is not installed in this Python")
 class Bitsandbytes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -145,6 +145,9 @@ def main():
     parser.add_argument("--evidence")
     options, rest = parser.parse_known_args()
     torch.ops.load_library(options.library)
+    if not HAVE:
+        print(f"skipped: bitsandbytes is not installed in {sys.executable}, so there is nothing to compare with")
+        return SKIPPED
     program = unittest.main(argv=[sys.argv[0], *rest], verbosity=2, exit=False)
     if options.evidence:
         with open(options.evidence, "w") as file:

@@ -17,8 +17,7 @@ struct Steps : PlainSteps {
 
 const harness::RegisterImplementation kThis(kDequantize, [] {
   return mutant_by_steps<Steps>("absmax_group_off_by_one_cpu", harness::checks::kParity,
-                                "the last block of each group takes the next group",
-                                Needs{.min_blocks = 257});
+                                "the last block of each group takes the next group");
 });
 
 }  // namespace

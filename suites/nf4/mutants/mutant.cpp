@@ -2,13 +2,26 @@
 // Declaring mutants, and deciding which cases can show them.
 #include "suites/nf4/mutants/mutant.hpp"
 
+#include <algorithm>
 #include <optional>
 
 namespace assay::suites::nf4::mutants {
 namespace {
 
-/// Elements of which a few differ when absmax is off by one f32 ulp in part of the blocks: 24 - 11 and 24 - 8
-/// bits are rounded away, so one element in 2^13 (f16) or 2^16 (bf16) of those blocks changes.
+std::optional<std::string> hidden_in(const DequantizeCase& which, const Needs& needs) {
+  if (!which.nested || which.fp4) {
+    return "mutants show their faults on nested NF4";
+  }
+  const std::int64_t least =
+      std::max(needs.min_weights, needs.last_bits ? enough_for_last_bits(which.dtype) : 0);
+  if (which.num_weights() < least) {
+    return "the case is too small to show this fault";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::int64_t enough_for_last_bits(harness::Dtype dtype) {
   switch (dtype) {
     case harness::Dtype::kFloat16:
@@ -19,19 +32,6 @@ std::int64_t enough_for_last_bits(harness::Dtype dtype) {
       return 256;
   }
 }
-
-std::optional<std::string> hidden_in(const DequantizeCase& which, const Needs& needs) {
-  if (!which.nested || which.fp4) {
-    return "mutants show their faults on nested NF4";
-  }
-  const bool large = which.num_weights() >= needs.min_weights && which.num_blocks() >= needs.min_blocks;
-  if (!large || (needs.last_bits && which.num_weights() < enough_for_last_bits(which.dtype))) {
-    return "the case is too small to show this fault";
-  }
-  return std::nullopt;
-}
-
-}  // namespace
 
 harness::Implementation mutant(std::string name, harness::DeviceKind device, const char* check,
                                std::string about, std::function<Body()> make_body, Needs needs) {

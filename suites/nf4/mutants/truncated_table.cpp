@@ -15,7 +15,7 @@ struct Steps : PlainSteps {
 
 const harness::RegisterImplementation kThis(kDequantize, [] {
   return mutant_by_steps<Steps>("truncated_table_cpu", harness::checks::kParity,
-                                "its table is rounded to f16", Needs{.min_weights = 64});
+                                "its table is rounded to f16");
 });
 
 }  // namespace

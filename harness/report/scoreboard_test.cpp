@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page is computed: points, statuses, tables and marks follow from records, in Markdown and in HTML
+// alike.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "harness/record/testing.hpp"
+#include "harness/report/board.hpp"
+#include "harness/report/report.hpp"
+
+namespace assay::harness {
+namespace {
+
+using testing::check_with;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::passed;
+using testing::passed_record;
+using testing::record_with;
+using Status = RubricLine::Status;
+
+RubricLine fixed(const std::string& text, int points, Status status, int counted) {
+  return {text, points, [=](const RecordFile&, const CurrentSources&) {
+            return RubricLine::Decision{status, counted, "because of " + text};
+          }};
+}
+
+/// Earns its point from any GPU record.
+RubricLine needs_gpu() {
+  return {"needs a GPU", 2, [](const RecordFile& file, const CurrentSources&) {
+            for (const Record& record : file.records) {
+              if (record.device.kind == DeviceKind::kCuda) {
+                return RubricLine::Decision{Status::kEarned, 2, record.device.name};
+              }
+            }
+            return RubricLine::Decision{Status::kOpen, 0, "no record from a GPU"};
+          }};
+}
+
+Rubric example_rubric() {
+  return {"example",
+          "Example part",
+          {fixed("first", 3, Status::kEarned, 3), fixed("second", 2, Status::kLost, 0),
+           fixed("third", -3, Status::kEarned, 0), fixed("fourth", 1, Status::kLost, -1), needs_gpu()}};
+}
+
+Record baseline_record() {
+  Record record = passed_record("plain");
+  record.role = Role::kBaseline;
+  passed(record).timings = {testing::baseline_timing(1500)};
+  return record;
+}
+
+Record on_cpu(Record record) {
+  record.device = testing::small_cpu();
+  record.target_arch = record.device.arch;
+  record.target_mode = "cpu";
+  return record;
+}
+
+RecordFile example_file() {
+  return {
+      {passed_record(), baseline_record()},
+      {check_with("ceilings",
+                  R"({"copy_gbps":3002.2,"matmul_bf16_tflops":790,"clocks":"1980 MHz, no throttling"})"),
+       check_with("noise", R"({"trials":40,"fraction_resolved":0.025,"minimum_detectable_percent":0.41})")}};
+}
+
+std::string markdown(const RecordFile& file, const CurrentSources& current = {}) {
+  return scoreboard_markdown(file, {example_rubric()}, current);
+}
+std::string html(const RecordFile& file, const CurrentSources& current = {}) {
+  return scoreboard_html(file, {example_rubric()}, current);
+}
+
+/// Every element is closed in order; void elements excepted.
+bool tags_balance(const std::string& page) {
+  std::vector<std::string> open;
+  const std::regex tag(R"(<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*?)(/?)>)");
+  for (auto it = std::sregex_iterator(page.begin(), page.end(), tag); it != std::sregex_iterator(); ++it) {
+    const std::string name = (*it)[2];
+    if (name == "meta" || name == "br" || (*it)[4] == "/") {
+      continue;
+    }
+    if ((*it)[1] != "/") {
+      open.push_back(name);
+    } else if (open.empty() || open.back() != name) {
+      return false;
+    } else {
+      open.pop_back();
+    }
+  }
+  return open.empty();
+}
+
+TEST(Board, totals_are_sums_of_decided_points) {
+  const Rubric rubric = example_rubric();
+  const report::Board board = report::make_board(example_file(), {rubric}, {});
+  ASSERT_EQ(board.rubrics.size(), 1u);
+  EXPECT_EQ(board.rubrics[0].total, 3 + 0 + 0 - 1 + 2);
+  EXPECT_EQ(board.rubrics[0].possible, 3 + 2 + 1 + 2);
+}
+
+TEST(Board, each_gpu_has_its_own_rubric_and_shares_what_cpus_showed) {
+  RecordFile file = example_file();
+  file.records.push_back(on_cpu(passed_record("cpu_path")));
+  file.records.push_back(passed_record());
+  file.records.back().device.name = "NVIDIA A100";
+  std::vector<std::size_t> seen;
+  const std::vector<Rubric> rubrics = {
+      {"example", "Example part", {{"counts", 1, [&](const RecordFile& evidence, const CurrentSources&) {
+                                      seen.push_back(evidence.records.size());
+                                      return RubricLine::Decision{};
+                                    }}}}};
+  const report::Board board = report::make_board(file, rubrics, {});
+  ASSERT_EQ(board.rubrics.size(), 2u);
+  EXPECT_EQ(board.rubrics[0].device, "NVIDIA H100 80GB HBM3");
+  EXPECT_EQ(board.rubrics[1].device, "NVIDIA A100");
+  EXPECT_THAT(seen, ElementsAre(3, 2));
+}
+
+TEST(Board, gpus_come_before_cpus) {
+  const report::Board board = report::make_board({{on_cpu(passed_record()), passed_record()}, {}}, {}, {});
+  ASSERT_EQ(board.devices.size(), 2u);
+  EXPECT_EQ(board.devices[0].device.kind, DeviceKind::kCuda);
+}
+
+TEST(Board, candidates_come_before_peers_before_baselines) {
+  Record peer = passed_record("a_peer");
+  peer.role = Role::kPeer;
+  const report::Board board =
+      report::make_board({{baseline_record(), peer, passed_record("zz_ours")}, {}}, {}, {});
+  EXPECT_THAT(report::timed_implementations(board.devices.at(0).challenges.at(0)),
+              ElementsAre("zz_ours", "a_peer", "plain"));
+}
+
+TEST(Markdown, shows_points_status_and_proof_of_every_line) {
+  const std::string page = markdown(example_file());
+  EXPECT_THAT(page, HasSubstr("**example: 4 of 8 points** on NVIDIA H100 80GB HBM3"));
+  EXPECT_THAT(page, HasSubstr("| first | +3 | 3 | earned | because of first |"));
+  EXPECT_THAT(page, HasSubstr("| third | -3 | 0 | avoided | because of third |"));
+  EXPECT_THAT(page, HasSubstr("| fourth | +1 | -1 | lost | because of fourth |"));
+}
+
+TEST(Markdown, shows_a_case_with_everything_that_was_measured) {
+  EXPECT_THAT(
+      markdown(example_file()),
+      HasSubstr(
+          "| 64x64/bf16/seed1 | fused | 1.50x \\[1.45, 1.55] | better | plain | 1.00 µs graph | wall 1.20x "
+          "\\[1.15, 1.25] | 1.00 KiB (0.25x of 4.00 KiB) | 0 of 4 096 differ, max 1 ulp, error 1.10e-03 of "
+          "1.30e-03 allowed | 96.7 % of copy_gbps |"));
+}
+
+TEST(Markdown, environment_strip_holds_machine_ceilings_noise_and_clocks) {
+  const std::string page = markdown(example_file());
+  for (const char* row :
+       {"| Driver | 580.159.04 |", "| CUDA | 13.0 |", "| torch | 2.11.0 |", "copy 3002 GB/s, bf16 matmul 790",
+        "| A/A noise | 1 of 40 same-against-same", "| Smallest effect resolved | 0.41 % |",
+        "| Clocks | 1980 MHz, no throttling |", "| Commit | 0123abcd |", "| Peers | fused: 1.2"}) {
+    EXPECT_THAT(page, HasSubstr(row));
+  }
+}
+
+TEST(Markdown, side_by_side_marks_the_fastest) {
+  EXPECT_THAT(markdown(example_file()), HasSubstr("| 64x64/bf16/seed1 | **1.00 µs** | 1.50 µs |"));
+}
+
+TEST(Markdown, failures_stand_before_the_cases_with_a_command) {
+  RecordFile file = example_file();
+  file.records.push_back(record_with(Wrong{"parity", "3 of 4096 differ", Parity{}}));
+  file.records.back().implementation = "broken";
+  file.checks.push_back(check_with("single_launch", "{}", "wrong"));
+  const std::string page = markdown(file);
+  EXPECT_THAT(
+      page,
+      HasSubstr(
+          "- **wrong** `example/copy/64x64/bf16/seed1/broken`: parity: 3 of 4096 differ (again: `assay run "
+          "'example/copy/64x64/bf16/seed1/broken'`)"));
+  EXPECT_THAT(page, HasSubstr("- **wrong** check `single_launch`"));
+  EXPECT_LT(page.find("What did not pass"), page.find("### example/copy"));
+}
+
+TEST(Markdown, nothing_failed_means_no_list_of_failures) {
+  EXPECT_THAT(markdown(example_file()), Not(HasSubstr("did not pass")));
+}
+
+TEST(Markdown, skips_are_grouped_by_reason) {
+  RecordFile file = example_file();
+  for (const char* name : {"a/f16", "b/f16"}) {
+    Record record = record_with(Skipped{"needs sm_100"});
+    record.case_name = name;
+    record.implementation = "later";
+    file.records.push_back(record);
+  }
+  EXPECT_THAT(markdown(file), HasSubstr("- `later` example/copy in 2 cases: needs sm_100"));
+}
+
+TEST(Markdown, changed_sources_mark_a_row_stale) {
+  EXPECT_THAT(markdown(example_file(), {{{"example/copy", "fused"}, "newer"}}),
+              HasSubstr("| better, stale |"));
+  EXPECT_THAT(markdown(example_file(), {{{"example/copy", "fused"}, "aa11"}}), Not(HasSubstr("stale")));
+}
+
+TEST(Markdown, code_that_ran_from_ptx_is_a_row_of_its_own) {
+  RecordFile file = example_file();
+  file.records.push_back(passed_record());
+  file.records.back().target_mode = "ptx_jit";
+  file.records.back().target_arch = "sm_75";
+  EXPECT_THAT(markdown(file), HasSubstr("| fused (ptx\\_jit of sm\\_75) |"));
+}
+
+TEST(Markdown, a_machine_without_gpu_leaves_lines_open) {
+  const std::string page = markdown({{on_cpu(passed_record())}, {}});
+  EXPECT_THAT(page, HasSubstr("| needs a GPU | +2 | 0 | open | no record from a GPU |"));
+  EXPECT_THAT(page, HasSubstr("points** on Example CPU"));
+}
+
+TEST(Markdown, no_records_give_an_honest_page) {
+  const std::string page = markdown({});
+  EXPECT_THAT(page, HasSubstr("on no device"));
+  EXPECT_THAT(page, HasSubstr("No device has a record here."));
+}
+
+TEST(Markdown, is_the_same_for_the_same_records) {
+  EXPECT_EQ(markdown(example_file()), markdown(example_file()));
+}
+
+TEST(Html, is_one_balanced_page_that_loads_nothing) {
+  const std::string page = html(example_file());
+  EXPECT_TRUE(tags_balance(page));
+  EXPECT_THAT(page, Not(HasSubstr("http")));
+  EXPECT_THAT(page, Not(HasSubstr("<script")));
+  EXPECT_THAT(page, HasSubstr("prefers-color-scheme:dark"));
+}
+
+TEST(Html, says_what_the_markdown_says) {
+  const std::string page = html(example_file());
+  for (const char* text :
+       {"4 <small>of 8 points</small>", "because of fourth", "1.50x [1.45, 1.55]", "96.7 % of copy_gbps",
+        "wall 1.20x [1.15, 1.25]", "0 of 4 096 differ", "1980 MHz, no throttling"}) {
+    EXPECT_THAT(page, HasSubstr(text));
+  }
+}
+
+TEST(Html, text_of_records_cannot_become_markup) {
+  RecordFile file{{record_with(Failed{"<script>alert(1)</script>"})}, {}};
+  file.records[0].device.name = "<b>GPU</b>";
+  file.records[0].implementation = "a'\"<i>";
+  const std::string page = html(file);
+  EXPECT_TRUE(tags_balance(page));
+  EXPECT_THAT(page, Not(HasSubstr("<script")));
+  EXPECT_THAT(page, Not(HasSubstr("<b>GPU")));
+  EXPECT_THAT(page, Not(HasSubstr("<i>")));
+}
+
+TEST(Html, many_cases_fold_behind_the_first) {
+  RecordFile file;
+  for (int i = 0; i < 12; ++i) {
+    file.records.push_back(passed_record("fused", std::to_string(i) + "x64/bf16"));
+  }
+  EXPECT_THAT(html(file), HasSubstr("<summary>4 cases more</summary>"));
+}
+
+}  // namespace
+}  // namespace assay::harness
