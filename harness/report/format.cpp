@@ -64,13 +64,16 @@ std::string percent_text(double fraction) {
 }
 
 std::string count_text(std::int64_t count) {
-  std::string digits = std::to_string(count);
-  const std::size_t first = digits[0] == '-' ? 1 : 0;
-  for (std::size_t place = digits.size(); place > first + 3;) {
-    place -= 3;
-    digits.insert(place, " ");
+  const std::string digits = std::to_string(count);
+  std::string grouped;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    const std::size_t left = digits.size() - i;
+    if (left % 3 == 0 && i > 0 && digits[i - 1] != '-') {
+      grouped += ' ';
+    }
+    grouped += digits[i];
   }
-  return digits;
+  return grouped;
 }
 
 std::string plural(std::size_t count, std::string_view one, std::string_view many) {

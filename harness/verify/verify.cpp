@@ -2,6 +2,7 @@
 // The order of the checks, and how each way of failing becomes an outcome.
 #include "harness/verify/verify.hpp"
 
+#include "harness/core/interrupt.hpp"
 #include "harness/verify/checks.hpp"
 
 namespace assay::harness {
@@ -34,6 +35,7 @@ std::optional<Parity> parity_of(const Trial& trial, const char* check) {
 
 Outcome run_checks(Trial& trial) {
   for (const NamedCheck& check : kChecks) {
+    throw_if_interrupted();
     if (const Reason reason = check.holds(trial)) {
       return Wrong{check.name, *reason, parity_of(trial, check.name)};
     }

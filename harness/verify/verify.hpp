@@ -58,7 +58,7 @@ struct VerifyResult {
 
 /// Runs every check on one implementation. `host_inputs` hold the case's inputs on the CPU; `second_inputs`
 /// are the same case with another seed (stale_input, graph_replay after inputs change in place). Never throws
-/// for a fault of the implementation; throws Interrupted (run/interrupt.hpp) on Ctrl-C.
+/// for a fault of the implementation; throws Interrupted (core/interrupt.hpp) on Ctrl-C.
 VerifyResult verify(const Challenge& challenge, const Case& which, const Implementation& implementation,
                     const TensorSet& host_inputs, const TensorSet& second_inputs, const Oracle& oracle,
                     const Oracle& second_oracle, const BaselineErrors* baseline);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scalar baseline on a CPU: per block one absmax, per byte two table lookups, two multiplies, two conversions. What
-// one writes first and what the compiler then optimizes (-O3); no intrinsics, no threads, nothing held back.
+// The scalar baseline on a CPU: per block one absmax, per byte two table lookups, two multiplies, two
+// conversions. What one writes first and what the compiler then optimizes (-O3); no intrinsics, no threads,
+// nothing held back.
 #include <algorithm>
 #include <stdexcept>
 
@@ -18,7 +19,8 @@ void dequantize_as(const QuantizedWeights& w, Value* out, Round round) {
   for (std::int64_t block = 0; block < num_blocks; ++block) {
     float absmax;
     if (w.absmax_codes != nullptr) {
-      const float product = w.nested_code[w.absmax_codes[block]] * w.nested_absmax[block / w.nested_block_size];
+      const float product =
+          w.nested_code[w.absmax_codes[block]] * w.nested_absmax[block / w.nested_block_size];
       absmax = product + *w.nested_offset;
     } else {
       absmax = w.absmax[block];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dynamic map as bitsandbytes' functional.py 0.50 builds it. For e = 0 … 6: cut [0.1, 1] into 2^e equal parts, take
-// the middle of each, scale by 10^(e - 6), with both signs; add 0 and 1; sort. All in f32, where the cuts are torch's
-// linspace: from the start for the first half, from the end for the second, multiply and add fused.
+// The dynamic map as bitsandbytes' functional.py 0.50 builds it. For e = 0 … 6: cut [0.1, 1] into 2^e equal
+// parts, take the middle of each, scale by 10^(e - 6), with both signs; add 0 and 1; sort. All in f32, where
+// the cuts are torch's linspace: from the start for the first half, from the end for the second, multiply and
+// add fused.
 #include "reference/nf4/dynamic_map.hpp"
 
 #include <algorithm>

@@ -4,7 +4,8 @@
 
 namespace assay::reference::nf4 {
 
-/// bitsandbytes create_dynamic_map(signed=True, 7, 8): 256 values, ascending, with the bits torch 2.11 gives it on a CPU.
+/// bitsandbytes create_dynamic_map(signed=True, 7, 8): 256 values, ascending, with the bits torch 2.11 gives
+/// it on a CPU.
 void dynamic_map(float* code256);
 
 }  // namespace assay::reference::nf4

@@ -40,14 +40,17 @@ int code_cpu(Codebook codebook, float x) {
 
 int code_cuda(Codebook codebook, float x) {
   if (codebook == Codebook::kNf4)
-    return static_cast<int>(std::count_if(kNf4CudaBound, kNf4CudaBound + 15, [x](float bound) { return x > bound; }));
+    return static_cast<int>(
+        std::count_if(kNf4CudaBound, kNf4CudaBound + 15, [x](float bound) { return x > bound; }));
   const float magnitude = std::fabs(x);
   const auto exceeded =
       std::count_if(kFp4CudaBound, kFp4CudaBound + 7, [magnitude](float bound) { return magnitude > bound; });
   return kFp4CudaMagnitude[exceeded] + (x < 0 ? 8 : 0);
 }
 
-float flush(float x) { return std::fabs(x) < FLT_MIN ? std::copysign(0.0f, x) : x; }
+float flush(float x) {
+  return std::fabs(x) < FLT_MIN ? std::copysign(0.0f, x) : x;
+}
 
 }  // namespace
 
@@ -71,7 +74,8 @@ void quantize_as_cpu(const QuantizeInput& in, std::uint8_t* packed, float* absma
     put_nibble(packed, in.count, code_cpu(in.codebook, 0.0f));
 }
 
-void quantize_as_cuda(const QuantizeInput& in, const float* reciprocals, std::uint8_t* packed, float* absmax) {
+void quantize_as_cuda(const QuantizeInput& in, const float* reciprocals, std::uint8_t* packed,
+                      float* absmax) {
   for (std::int64_t begin = 0; begin < in.count; begin += in.block_size) {
     const std::int64_t block = begin / in.block_size;
     const std::int64_t end = std::min(in.count, begin + in.block_size);

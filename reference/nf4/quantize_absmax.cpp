@@ -9,7 +9,9 @@
 namespace assay::reference::nf4 {
 namespace {
 
-float midpoint(const float* code, int i) { return (code[i] + code[i + 1]) * 0.5f; }
+float midpoint(const float* code, int i) {
+  return (code[i] + code[i + 1]) * 0.5f;
+}
 
 /// Of the 65536 steps that the CPU path distinguishes, the one that a scaled value falls on.
 int step_of(float x) {
@@ -22,20 +24,20 @@ int step_of(float x) {
 int code_of_step(const float* code, int step) {
   const float x = 2.0f * static_cast<float>(step) / 65535.0f - 1.0f;
   int i = 0;
-  while (i < 255 && midpoint(code, i) < x)
-    ++i;
+  while (i < 255 && midpoint(code, i) < x) ++i;
   return i;
 }
 
 /// Midpoint i separates codes i and i + 1. On a tie the even one of them is kept.
 int nearest_code(const float* code, float x) {
   int i = 0;
-  while (i < 255 && (i % 2 == 0 ? x > midpoint(code, i) : x >= midpoint(code, i)))
-    ++i;
+  while (i < 255 && (i % 2 == 0 ? x > midpoint(code, i) : x >= midpoint(code, i))) ++i;
   return i;
 }
 
-float flush(float x) { return std::fabs(x) < FLT_MIN ? std::copysign(0.0f, x) : x; }
+float flush(float x) {
+  return std::fabs(x) < FLT_MIN ? std::copysign(0.0f, x) : x;
+}
 
 }  // namespace
 
@@ -64,14 +66,14 @@ void quantize_absmax_as_cuda(const QuantizeAbsmaxInput& in, const float* recipro
     nested_absmax[block] = largest;
     const float reciprocal = reciprocals != nullptr ? reciprocals[block] : flush(1.0f / largest);
     for (std::int64_t i = begin; i < end; ++i)
-      codes[i] = static_cast<std::uint8_t>(nearest_code(in.code, flush(flush(in.absmax[i] - in.offset) * reciprocal)));
+      codes[i] = static_cast<std::uint8_t>(
+          nearest_code(in.code, flush(flush(in.absmax[i] - in.offset) * reciprocal)));
   }
 }
 
 float mean_absmax(const float* absmax, std::int64_t count) {
   double sum = 0.0;
-  for (std::int64_t i = 0; i < count; ++i)
-    sum += absmax[i];
+  for (std::int64_t i = 0; i < count; ++i) sum += absmax[i];
   return static_cast<float>(sum / static_cast<double>(count));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// f32 to f16 and bf16 and back in integers: round to nearest, ties to even, subnormals exact, overflow to infinity.
-// NaN becomes the canonical NaN that CUDA's conversions and multiplies deliver: 0x7fff, 0x7fff, 0x7fffffff.
+// f32 to f16 and bf16 and back in integers: round to nearest, ties to even, subnormals exact, overflow to
+// infinity. NaN becomes the canonical NaN that CUDA's conversions and multiplies deliver: 0x7fff, 0x7fff,
+// 0x7fffffff.
 #pragma once
 
 #include <bit>
@@ -9,8 +10,8 @@
 
 namespace assay::reference::nf4 {
 
-/// value / 2^bits, rounded to the nearest integer, ties to even: adds just below a half, and the rest to a half when the
-/// kept part is odd, so that whatever then carries into the kept part is the rounding.
+/// value / 2^bits, rounded to the nearest integer, ties to even: adds just below a half, and the rest to a
+/// half when the kept part is odd, so that whatever then carries into the kept part is the rounding.
 inline std::uint32_t drop_bits(std::uint32_t value, int bits) {
   const std::uint32_t odd = (value >> bits) & 1;
   return (value + (1u << (bits - 1)) - 1 + odd) >> bits;
@@ -35,7 +36,8 @@ inline std::uint16_t to_f16(float value) {
     const float units = std::bit_cast<float>(magnitude) * 0x1p24f;
     return static_cast<std::uint16_t>(sign | static_cast<std::uint32_t>(std::nearbyint(units)));
   }
-  return static_cast<std::uint16_t>(sign | drop_bits(magnitude - (112u << 23), 13));  // exponent bias 127 to 15
+  return static_cast<std::uint16_t>(sign |
+                                    drop_bits(magnitude - (112u << 23), 13));  // exponent bias 127 to 15
 }
 
 inline std::uint32_t to_f32(float value) {

@@ -131,6 +131,8 @@ const Fault kFaults[] = {
      "found inf at 200"},
     {"block_size_48", [](Spoiled& s) { s.put_text(R"("blocksize": 64)", R"("blocksize": 48)"); },
      "blocksize: expected a power of two from 32 to 4096, found '48'"},
+    {"block_size_8192", [](Spoiled& s) { s.put_text(R"("blocksize": 64)", R"("blocksize": 8192)"); },
+     "found '8192'"},
     {"block_size_16", [](Spoiled& s) { s.put_text(R"("blocksize": 64)", R"("blocksize": 16)"); },
      "found '16'"},
     {"block_size_0", [](Spoiled& s) { s.put_text(R"("blocksize": 64)", R"("blocksize": 0)"); }, "found '0'"},

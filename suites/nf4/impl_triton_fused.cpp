@@ -24,7 +24,7 @@ const harness::RegisterImplementation kThis(kDequantize, [] {
                  "kernels/common/triton_image.cpp"};
   out.target = [] {
     const auto& image = kernels::nf4::dequantize_triton_target();
-    return std::pair(std::string("sm_") + std::to_string(image.sm),
+    return std::pair(std::string("sm_") + std::to_string(image.arch),
                      std::string(image.format == kernels::TritonImage::Format::kPtx ? "ptx_jit" : "sass"));
   };
   return out;

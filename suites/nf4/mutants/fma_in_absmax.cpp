@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Caught by `parity`: "A few weights differ in the last bit from bitsandbytes, on some layers."
+// Of 33.5 million random weights it changes 3 % in f32, one in 300,000 in f16, one in 900,000 in bf16
+// (2026-11), so it is judged on f32 cases; the quick ones of 16 bits are too small to show it.
 #include <cmath>
 
 #include "suites/nf4/mutants/plain_cpu.hpp"
@@ -16,7 +18,7 @@ struct Steps : PlainSteps {
 
 const harness::RegisterImplementation kThis(kDequantize, [] {
   return mutant_by_steps<Steps>("fma_in_absmax_cpu", harness::checks::kParity,
-                                "rounds once where the format rounds twice", Needs{.last_bits = true});
+                                "rounds once where the format rounds twice", Needs{.f32 = true});
 });
 
 }  // namespace

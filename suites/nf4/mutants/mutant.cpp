@@ -2,7 +2,6 @@
 // Declaring mutants, and deciding which cases can show them.
 #include "suites/nf4/mutants/mutant.hpp"
 
-#include <algorithm>
 #include <optional>
 
 namespace assay::suites::nf4::mutants {
@@ -12,26 +11,16 @@ std::optional<std::string> hidden_in(const DequantizeCase& which, const Needs& n
   if (!which.nested || which.fp4) {
     return "mutants show their faults on nested NF4";
   }
-  const std::int64_t least =
-      std::max(needs.min_weights, needs.last_bits ? enough_for_last_bits(which.dtype) : 0);
-  if (which.num_weights() < least) {
+  if (needs.f32 && which.dtype != harness::Dtype::kFloat32) {
+    return "the fault is too rare to show in a quick case of 16 bits";
+  }
+  if (which.num_weights() < needs.min_weights) {
     return "the case is too small to show this fault";
   }
   return std::nullopt;
 }
 
 }  // namespace
-
-std::int64_t enough_for_last_bits(harness::Dtype dtype) {
-  switch (dtype) {
-    case harness::Dtype::kFloat16:
-      return std::int64_t{1} << 17;
-    case harness::Dtype::kBfloat16:
-      return std::int64_t{1} << 20;
-    default:
-      return 256;
-  }
-}
 
 harness::Implementation mutant(std::string name, harness::DeviceKind device, const char* check,
                                std::string about, std::function<Body()> make_body, Needs needs) {

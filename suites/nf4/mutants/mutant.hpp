@@ -21,13 +21,8 @@ using Body =
 /// What a case must have for the fault to show; every mutant needs nested NF4.
 struct Needs {
   std::int64_t min_weights = std::int64_t{1} << 16;  ///< several tiles, blocks and nested groups
-  bool last_bits = false;                            ///< the fault is about one f32 ulp of absmax
+  bool f32 = false;  ///< the fault is lost where the output is rounded to 16 bits
 };
-
-/// Fewest weights of a random case of which some differ when absmax is off by one f32 ulp in part of the
-/// blocks. Rounding to 16 bits hides 24 - 11 or 24 - 8 bits: one weight in 2^13 (f16) or 2^16 (bf16) of those
-/// blocks shows it.
-std::int64_t enough_for_last_bits(harness::Dtype dtype);
 
 /// `check` is one of harness::checks. `make_body` is called at each prepare, so that a body may keep state.
 harness::Implementation mutant(std::string name, harness::DeviceKind device, const char* check,
