@@ -16,7 +16,7 @@ case $capability in
   *) device=sm_$capability build=build/sm_$capability
     configure=(cmake --preset gpu -B "$build" "-DCMAKE_CUDA_ARCHITECTURES=$capability-real") ;;
 esac
-timed "configuring $build" "${configure[@]}" -DBUILD_TESTING=OFF -DASSAY_TRITON_CACHE="$cache/triton" >/dev/null
+timed "configuring $build" "${configure[@]}" >/dev/null
 timed "building $build" cmake --build "$build" --target assay
 
 suites=("$@")

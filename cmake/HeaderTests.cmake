@@ -18,6 +18,7 @@ endforeach()
 add_library(assay_header_tests OBJECT ${sources})
 target_link_libraries(assay_header_tests PRIVATE
   assay_flags CUDA::cudart hwy::hwy fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11 benchmark::benchmark Eigen3::Eigen)
+target_compile_options(assay_header_tests PRIVATE -O0)
 if(ASSAY_TORCH)
   target_link_libraries(assay_header_tests PRIVATE torch::torch_cuda)
 endif()

@@ -23,7 +23,7 @@ const DeviceInfo& cpu() {
 MeasureOptions bounded(std::uint64_t seed) {
   MeasureOptions options;
   options.seed = seed;
-  options.budget_seconds = 0.15;
+  options.budget_seconds = 0.3;
   return options;
 }
 

@@ -70,8 +70,18 @@ std::string parity_text(const Parity& parity) {
   return text;
 }
 
+/// "copy rate" of "copy_gbps", "matmul bf16 rate" of "matmul_bf16_tflops".
+std::string rate_name(std::string ceiling) {
+  for (const std::string_view unit : {"_gbps", "_tflops"}) {
+    if (ceiling.ends_with(unit)) {
+      ceiling = ceiling.substr(0, ceiling.size() - unit.size()) + " rate";
+    }
+  }
+  return with_underscores_as_spaces(ceiling);
+}
+
 std::string ceiling_text(const WorkDone& work) {
-  return fmt::format("{} of {}", percent_text(work.fraction), work.ceiling);
+  return fmt::format("{} of {}", percent_text(work.fraction), rate_name(work.ceiling));
 }
 
 }  // namespace

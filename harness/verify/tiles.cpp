@@ -19,21 +19,17 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
 
 TileGrid::TileGrid(const std::vector<std::int64_t>& shape) {
   const std::size_t rank = shape.size();
-  if (rank >= 1) {
-    cols_ = shape[rank - 1];
+  cols_ = rank >= 1 ? shape[rank - 1] : 1;
+  rows_ = rank >= 2 ? shape[rank - 2] : 1;
+  for (std::size_t i = 0; i + 2 < rank; ++i) {
+    matrices_ *= shape[i];
   }
-  if (rank >= 2) {
-    rows_ = shape[rank - 2];
-    for (std::size_t i = 0; i + 2 < rank; ++i) {
-      matrices_ *= shape[i];
-    }
-  } else {
-    tile_height_ = 1;
-    tile_width_ = kVectorTile;
-  }
+  const bool vector = rows_ == 1 && matrices_ == 1;
+  tile_height_ = vector ? 1 : kTile;
+  tile_width_ = vector ? kVectorTile : kTile;
   tile_rows_ = ceil_div(rows_, tile_height_);
   tile_cols_ = ceil_div(cols_, tile_width_);
-  strip_width_ = rank >= 2 ? kStripTiles * kTile : kVectorTile;
+  strip_width_ = vector ? kVectorTile : kStripTiles * kTile;
   strips_ = ceil_div(cols_, strip_width_);
 }
 

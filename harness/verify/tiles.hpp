@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an output is cut into tiles and into units of work: 128×128 over the last two dimensions (leading ones
-// are a batch of matrices), 1×16384 for vectors and scalars. A unit owns whole tiles, so per-tile sums never
-// depend on the number of threads.
+// are a batch of matrices), 1×16384 for vectors, single rows and scalars. A unit owns whole tiles, so
+// per-tile sums never depend on the number of threads.
 #pragma once
 
 #include <cstdint>

@@ -24,7 +24,7 @@ std::int64_t numel(const Shape& shape) {
 
 /// Tile of every element as the definition gives it.
 std::int64_t tile_by_definition(const Shape& shape, std::int64_t index) {
-  if (shape.size() < 2) {
+  if (numel(shape) == (shape.empty() ? 1 : shape.back())) {  // a vector, or a matrix of one row
     return index / TileGrid::kVectorTile;
   }
   const std::int64_t cols = shape.back(), rows = shape[shape.size() - 2];

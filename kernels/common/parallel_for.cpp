@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pool a process. A call publishes a job, wakes as many workers as it wants, works along, and waits until every
-// worker that joined has left. Late wakers find the job closed and go back to sleep, so a call never waits for a thread
-// that the system has not scheduled yet.
+// One pool a process. A call publishes a job, wakes as many workers as it wants, works along, and waits until
+// every worker that joined has left. Late wakers find the job closed and go back to sleep, so a call never
+// waits for a thread that the system has not scheduled yet.
 #include "kernels/common/parallel_for.hpp"
 
 #include <pthread.h>
@@ -137,7 +137,8 @@ void parallel_for(std::int64_t count, std::int64_t grain, int num_threads, Range
     return;
   grain = std::max<std::int64_t>(1, grain);
   const std::int64_t ranges = (count - 1) / grain + 1;
-  const std::int64_t wanted = std::min<std::int64_t>(num_threads > 0 ? num_threads : available_cores(), kMaxThreads);
+  const std::int64_t wanted =
+      std::min<std::int64_t>(num_threads > 0 ? num_threads : available_cores(), kMaxThreads);
   const int helpers = static_cast<int>(std::min(wanted, ranges)) - 1;
   Job job(count, grain, body);
   if (helpers < 1 || !pool().run(job, helpers))

@@ -28,10 +28,10 @@ class RangeBody {
 };
 
 /// Calls body(begin, end) for disjoint ranges of at most `grain` (at least 1) that cover [0, count), on up to
-/// `num_threads` threads, the caller's among them (0: available_cores()), and returns when all are done. Ranges are
-/// handed out in ascending order as threads become free. The first exception of a body is rethrown here after the rest
-/// has stopped. May be called from several threads and from inside a body: a call that finds the pool taken runs on its
-/// own thread alone. A forked child starts with a fresh pool.
+/// `num_threads` threads, the caller's among them (0: available_cores()), and returns when all are done.
+/// Ranges are handed out in ascending order as threads become free. The first exception of a body is rethrown
+/// here after the rest has stopped. May be called from several threads and from inside a body: a call that
+/// finds the pool taken runs on its own thread alone. A forked child starts with a fresh pool.
 void parallel_for(std::int64_t count, std::int64_t grain, int num_threads, RangeBody body);
 
 }  // namespace assay::kernels

@@ -14,8 +14,7 @@
 namespace assay::kernels::nf4 {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kVectors = 2;
+constexpr int kUnalignedThreads = 256;
 constexpr std::int64_t kMaxWeights = std::int64_t{1} << 34;  // vector indices are 32 bits wide
 
 // The kernels' own tables; reference/nf4/table.hpp has another, and a suite test compares them. Source: QLoRA
@@ -29,7 +28,6 @@ constexpr float kCodes[2][16] = {
      -0.66666667f, -1.0f, -0.33333333f, -0.5f, -0.16666667f, -0.25f}};
 
 struct CurrentDevice {
-  int multiprocessors = 0;
   int sm = 0;
 };
 
@@ -44,7 +42,6 @@ CurrentDevice current_device() {
   CurrentDevice& d = known[device];
   if (d.sm == 0) {
     int major = 0, minor = 0;
-    ASSAY_CUDA_CHECK(cudaDeviceGetAttribute(&d.multiprocessors, cudaDevAttrMultiProcessorCount, device));
     ASSAY_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
     ASSAY_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
     d.sm = major * 10 + minor;
@@ -70,16 +67,11 @@ DeviceDequantize device_arguments(const DequantizeArgs& args) {
 }
 
 /// The code that would run: which SM its PTX was made for decides whether it knows how to wait for a previous
-/// grid.
-template <class Kernel>
-bool waits_for_previous_grid(Kernel* kernel, int sm) {
+/// grid. All kernels of a build are made for the same targets, so one is asked for all.
+bool waits_for_previous_grid(int sm) {
   if (sm < 90)
     return false;
-  static const int built_for = [&] {
-    cudaFuncAttributes attributes{};
-    ASSAY_CUDA_CHECK(cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kernel)));
-    return attributes.ptxVersion;
-  }();
+  static const int built_for = dequantize_built_code(DequantizeVariant::kFused).ptx_sm;
   return built_for >= 90;
 }
 
@@ -101,16 +93,22 @@ void launch(Kernel* kernel, const DequantizeConfig& config, const DeviceDequanti
 /// Constant weights change when the kernel waits, which only the default variant offers.
 template <class Out, bool kNested, DequantizeVariant kVariant, bool kConstant = false>
 void launch_variant(const DequantizeConfig& config, const DeviceDequantize& p, int sm, cudaStream_t stream) {
-  auto* kernel = dequantize_kernel<Out, kNested, kVariant, kConstant, kVectors, kThreads>;
-  const bool dependent = kVariant != DequantizeVariant::kPlain && waits_for_previous_grid(kernel, sm);
-  launch(kernel, config, p, dependent, stream);
+  const bool dependent = kVariant != DequantizeVariant::kPlain && waits_for_previous_grid(sm);
+  if (config.threads == 256 && config.vectors_per_thread == 4) {
+    return launch(dequantize_kernel<Out, kNested, kVariant, kConstant, 4, 256>, config, p, dependent, stream);
+  }
+  if (config.threads == 512 && config.vectors_per_thread == 2) {
+    return launch(dequantize_kernel<Out, kNested, kVariant, kConstant, 2, 512>, config, p, dependent, stream);
+  }
+  throw std::logic_error("dequantize: no kernel was built for " + std::to_string(config.threads) +
+                         " threads of " + std::to_string(config.vectors_per_thread) + " vectors");
 }
 
 template <class Out, bool kNested>
 void launch_nested(const DequantizeConfig& config, const DeviceDequantize& p, DequantizeVariant variant,
                    bool constant, int sm, cudaStream_t stream) {
   if (!config.vectorized) {
-    return launch(dequantize_unaligned_kernel<Out, kNested, kThreads>, config, p, false, stream);
+    return launch(dequantize_unaligned_kernel<Out, kNested, kUnalignedThreads>, config, p, false, stream);
   }
   switch (variant) {
     case DequantizeVariant::kFused:
@@ -167,7 +165,7 @@ void dequantize(const DequantizeArgs& args, DequantizeVariant variant, cudaStrea
   const CurrentDevice device = current_device();
   const bool fits_vectors = aligned(args.out, 16) && aligned(args.weights.packed, f32 ? 2 : 4);
   const DequantizeConfig config =
-      choose_dequantize_config(args.weights.num_weights, args.out_type, fits_vectors, device.multiprocessors);
+      choose_dequantize_config(args.weights.num_weights, args.out_type, fits_vectors);
   switch (args.out_type) {
     case ScalarType::kFloat16:
       return launch_type<__half>(config, args, variant, device.sm, stream);
@@ -189,16 +187,15 @@ BuiltCode dequantize_built_code(DequantizeVariant variant) {
   switch (variant) {
     case DequantizeVariant::kFused:
       kernel = reinterpret_cast<const void*>(
-          dequantize_kernel<__nv_bfloat16, true, DequantizeVariant::kFused, false, kVectors, kThreads>);
+          dequantize_kernel<__nv_bfloat16, true, DequantizeVariant::kFused, false, 4, 256>);
       break;
     case DequantizeVariant::kPlain:
       kernel = reinterpret_cast<const void*>(
-          dequantize_kernel<__nv_bfloat16, true, DequantizeVariant::kPlain, false, kVectors, kThreads>);
+          dequantize_kernel<__nv_bfloat16, true, DequantizeVariant::kPlain, false, 4, 256>);
       break;
     case DequantizeVariant::kNoCachePolicy:
       kernel = reinterpret_cast<const void*>(
-          dequantize_kernel<__nv_bfloat16, true, DequantizeVariant::kNoCachePolicy, false, kVectors,
-                            kThreads>);
+          dequantize_kernel<__nv_bfloat16, true, DequantizeVariant::kNoCachePolicy, false, 4, 256>);
       break;
   }
   if (kernel == nullptr)

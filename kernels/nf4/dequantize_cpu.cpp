@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dequantization on the CPU: checks, work sharing, and the loop over blocks that every instruction set is compiled from.
+// Dequantization on the CPU: checks, work sharing, and the loop over blocks that every instruction set is
+// compiled from.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/nf4/dequantize_cpu.cpp"
 // clang-format off: once per target, in this order
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+
 #include "kernels/nf4/dequantize_cpu_decode-inl.hpp"
 // clang-format on
 
@@ -16,9 +18,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace assay::kernels::nf4::HWY_NAMESPACE {
 
-/// How far ahead of the stores their cache lines are asked for, and of the loads theirs. Stores miss like loads do, and
-/// the hardware prefetcher stops at page ends. Xeon 2.5 GHz, 4096 x 14336 bf16, 1 thread, 2026-11: 4.3 against 3.7
-/// Gweights/s without, 3.2 with non-temporal stores, which one core's line fill buffers bound.
+/// How far ahead of the stores their cache lines are asked for, and of the loads theirs. Stores miss like
+/// loads do, and the hardware prefetcher stops at page ends. Xeon 2.5 GHz, 4096 x 14336 bf16, 1 thread,
+/// 2026-11: 4.3 against 3.7 Gweights/s without, 3.2 with non-temporal stores, which one core's line fill
+/// buffers bound.
 constexpr std::size_t kOutputAhead = 4096;
 constexpr std::size_t kInputAhead = 1024;
 
@@ -55,7 +58,8 @@ void decode_blocks(const PackedWeights& w, std::int64_t first, std::int64_t last
   for (std::int64_t block = first; block < last; ++block) {
     float absmax;
     if (w.nested()) {
-      const float product = w.nested_code[w.absmax_codes[block]] * w.nested_absmax[block / w.nested_block_size];
+      const float product =
+          w.nested_code[w.absmax_codes[block]] * w.nested_absmax[block / w.nested_block_size];
       absmax = product + *w.nested_offset;
     } else {
       absmax = w.absmax[block];
@@ -90,6 +94,7 @@ HWY_AFTER_NAMESPACE();
 
 #include <stdexcept>
 
+#include "kernels/common/instruction_sets.hpp"
 #include "kernels/common/parallel_for.hpp"
 #include "kernels/nf4/dequantize_cpu.hpp"
 
@@ -107,11 +112,13 @@ std::size_t size_of(ScalarType type) {
     case ScalarType::kFloat32:
       return 4;
   }
-  throw std::invalid_argument("dequantize_cpu: expected kFloat16, kBfloat16 or kFloat32 as output, found value " +
-                              std::to_string(static_cast<int>(type)));
+  throw std::invalid_argument(
+      "dequantize_cpu: expected kFloat16, kBfloat16 or kFloat32 as output, found value " +
+      std::to_string(static_cast<int>(type)));
 }
 
-/// Weights handed to a thread at a time: enough to hide the hand-over, few enough to even out disturbed cores.
+/// Weights handed to a thread at a time: enough to hide the hand-over, few enough to even out disturbed
+/// cores.
 constexpr std::int64_t kWeightsPerRange = 1 << 17;
 
 void run(Decode decode, const PackedWeights& weights, void* out, ScalarType type, int num_threads) {
@@ -120,21 +127,11 @@ void run(Decode decode, const PackedWeights& weights, void* out, ScalarType type
   if (weights.num_weights == 0)
     return;
   if (out == nullptr || reinterpret_cast<std::uintptr_t>(out) % size != 0)
-    throw std::invalid_argument("dequantize_cpu: expected out aligned to its element of " + std::to_string(size) +
-                                " bytes, found " + (out == nullptr ? "null" : "an address that is not") +
-                                "; pass an array of the output type");
+    throw std::invalid_argument(
+        "dequantize_cpu: expected out aligned to its element of " + std::to_string(size) + " bytes, found " +
+        (out == nullptr ? "null" : "an address that is not") + "; pass an array of the output type");
   parallel_for(weights.num_blocks(), kWeightsPerRange / weights.block_size, num_threads,
                [&](std::int64_t first, std::int64_t last) { decode(weights, type, first, last, out); });
-}
-
-/// Targets compiled in and supported here, best (lowest bit) first.
-std::vector<std::int64_t> usable_targets() {
-  std::vector<std::int64_t> targets;
-  const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
-  for (int bit = 0; bit < 63; ++bit)
-    if ((usable >> bit & 1) != 0)
-      targets.push_back(std::int64_t{1} << bit);
-  return targets;
 }
 
 }  // namespace
@@ -144,26 +141,14 @@ void dequantize_cpu(const PackedWeights& weights, void* out, ScalarType out_type
 }
 
 std::vector<std::string> cpu_instruction_sets() {
-  std::vector<std::string> names;
-  for (const std::int64_t target : usable_targets())
-    names.emplace_back(hwy::TargetName(target));
-  return names;
+  return usable_instruction_sets(HWY_TARGETS);
 }
 
 void dequantize_cpu_on(const std::string& instruction_set, const PackedWeights& weights, void* out,
                        ScalarType out_type, int num_threads) {
-  for (const std::int64_t target : usable_targets()) {
-    if (instruction_set != hwy::TargetName(target))
-      continue;
-    hwy::ChosenTarget chosen;
-    chosen.Update(target);
-    return run(HWY_DISPATCH_TABLE(decode)[chosen.GetIndex()], weights, out, out_type, num_threads);
-  }
-  std::string known;
-  for (const std::string& name : cpu_instruction_sets())
-    known += " " + name;
-  throw std::invalid_argument("dequantize_cpu_on: expected one of the instruction sets of this machine," + known +
-                              ", found '" + instruction_set + "'");
+  hwy::ChosenTarget chosen;
+  chosen.Update(instruction_set_from_name(instruction_set, HWY_TARGETS));
+  run(HWY_DISPATCH_TABLE(decode)[chosen.GetIndex()], weights, out, out_type, num_threads);
 }
 
 }  // namespace assay::kernels::nf4

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // How one instruction set turns packed codes into values. Included once per target by dequantize_cpu.cpp.
 //
-// A block has only 16 different values, so multiply and rounding happen 16 times a block, not once a weight: set_scale()
-// makes the block's table of finished output values, step() only looks up. Where the lookup lives decides the rest:
+// A block has only 16 different values, so multiply and rounding happen 16 times a block, not once a weight:
+// set_scale() makes the block's table of finished output values, step() only looks up. Where the lookup lives
+// decides the rest:
 //   AVX-512     the table is one register, and a register-wide permute looks up 32 (f32: 16) weights at once
-//   otherwise   the table is cut into byte planes of 16 bytes, which a byte shuffle looks up per 128-bit lane; the planes
+//   otherwise   the table is cut into byte planes of 16 bytes, which a byte shuffle looks up per 128-bit
+//   lane; the planes
 //               of a value are interleaved again
 //   no vectors  an array
-// All make the same bits: fl(code * scale), one rounding to the output type, NaN canonical (0x7fff, 0x7fff, 0x7fffffff,
-// what CUDA's conversions deliver).
+// All make the same bits: fl(code * scale), one rounding to the output type, NaN canonical (0x7fff, 0x7fff,
+// 0x7fffffff, what CUDA's conversions deliver).
 
 // clang-format off: Highway's include guard, toggled once per target
 #if defined(ASSAY_KERNELS_NF4_DECODE_INL) == defined(HWY_TARGET_TOGGLE)
@@ -51,7 +53,8 @@ HWY_INLINE hn::Vec<hn::RebindToUnsigned<DF>> rounded_bits(DF df, VF value) {
     const auto magnitude = hn::And(bits, hn::Set(du, 0x7fffffffu));
     const auto sign = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 0x8000u));
     // Normal: rebias the exponent from 127 to 15, then drop 13 bits to nearest even.
-    const auto to_even = hn::Add(hn::And(hn::ShiftRight<13>(magnitude), one), hn::Set(du, 0xfffu - (112u << 23)));
+    const auto to_even =
+        hn::Add(hn::And(hn::ShiftRight<13>(magnitude), one), hn::Set(du, 0xfffu - (112u << 23)));
     const auto normal = hn::ShiftRight<13>(hn::Add(magnitude, to_even));
     // Subnormal, below 2^-14: adding 0.5 makes the f32 adder round at 2^-24, f16's smallest step.
     const auto half = hn::Set(df, 0.5f);
@@ -67,12 +70,13 @@ HWY_INLINE hn::Vec<hn::RebindToUnsigned<DF>> rounded_bits(DF df, VF value) {
 
 /// Rounded products of the 16 codes and a scale.
 template <ScalarType kType>
-HWY_INLINE void rounded_products(const float* HWY_RESTRICT code, float scale, std::uint32_t* HWY_RESTRICT bits) {
+HWY_INLINE void rounded_products(const float* HWY_RESTRICT code, float scale,
+                                 std::uint32_t* HWY_RESTRICT bits) {
   const hn::CappedTag<float, 16> df;
   const auto factor = hn::Set(df, scale);
   for (std::size_t i = 0; i < 16; i += hn::Lanes(df))
-    hn::Store(rounded_bits<kType>(df, hn::Mul(hn::Load(df, code + i), factor)), hn::RebindToUnsigned<decltype(df)>(),
-              bits + i);
+    hn::Store(rounded_bits<kType>(df, hn::Mul(hn::Load(df, code + i), factor)),
+              hn::RebindToUnsigned<decltype(df)>(), bits + i);
 }
 
 #if HWY_TARGET == HWY_SCALAR
@@ -117,11 +121,14 @@ class Decoder {
       const hn::ScalableTag<std::uint64_t> wide;
       const auto byte = hn::Vec<decltype(wide)>{
           _mm512_cvtepu8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed)))};
-      const auto index = hn::Or(hn::ShiftRight<4>(byte), hn::ShiftLeft<32>(byte));  // the permute reads 4 bits
+      const auto index =
+          hn::Or(hn::ShiftRight<4>(byte), hn::ShiftLeft<32>(byte));  // the permute reads 4 bits
       hn::StoreU(hn::Vec<decltype(kWords)>{_mm512_permutexvar_epi32(index.raw, table_.raw)}, kWords, out);
     } else {
-      const auto byte = hn::PromoteTo(kWords, hn::LoadU(hn::Rebind<std::uint8_t, decltype(kWords)>(), packed));
-      const auto index = hn::Or(hn::ShiftRight<3>(byte), hn::ShiftLeft<17>(byte));  // reads 5 bits, the low one is free
+      const auto byte =
+          hn::PromoteTo(kWords, hn::LoadU(hn::Rebind<std::uint8_t, decltype(kWords)>(), packed));
+      const auto index =
+          hn::Or(hn::ShiftRight<3>(byte), hn::ShiftLeft<17>(byte));  // reads 5 bits, the low one is free
       hn::StoreU(hn::Vec<decltype(kWords)>{_mm512_permutexvar_epi16(index.raw, table_.raw)}, kWords,
                  reinterpret_cast<std::uint32_t*>(out));
     }
@@ -173,7 +180,8 @@ class PlaneDecoder {
     const hn::Full128<std::uint8_t> d8;
     const hn::Full128<std::uint32_t> d32;
     const hn::Full128<std::uint64_t> d64;
-    alignas(16) static constexpr std::uint8_t kGather[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+    alignas(16) static constexpr std::uint8_t kGather[16] = {0, 4, 8,  12, 1, 5, 9,  13,
+                                                             2, 6, 10, 14, 3, 7, 11, 15};
     const auto quad = [&](int i) {
       const auto words = hn::BitCast(d8, hn::Load(d32, bits + 4 * i));
       return hn::BitCast(d32, hn::TableLookupBytes(words, hn::Load(d8, kGather)));
@@ -192,7 +200,8 @@ class PlaneDecoder {
   }
 
   HWY_INLINE void step(const std::uint8_t* HWY_RESTRICT packed, Storage<kType>* HWY_RESTRICT out) const {
-    const auto pairs = hn::BitCast(kPairs, hn::TableLookupBytes(load_half(kBytes, packed), spread_));  // every byte twice
+    const auto pairs =
+        hn::BitCast(kPairs, hn::TableLookupBytes(load_half(kBytes, packed), spread_));  // every byte twice
     const auto first = hn::And(hn::ShiftRight<4>(pairs), hn::Set(kPairs, 0x000f));
     const auto nibbles = hn::BitCast(kBytes, hn::Or(first, hn::And(pairs, hn::Set(kPairs, 0x0f00))));
     const auto b0 = hn::TableLookupBytes(plane_[0], nibbles);

@@ -180,21 +180,28 @@ __device__ __forceinline__ void decode_one(const DeviceDequantize& p, const floa
   static_cast<Out*>(p.out)[i] = Output<Out>::round(__fmul_rn(table[nibble], scale));
 }
 
-/// One lane per 128-byte line of this block's packed weights, one more for each statistic.
+/// One lane per 128-byte line of this block's packed weights, one more for each statistic; the first blocks,
+/// which start while the previous grid ends, also fetch the map that every block reads.
 template <class Out, bool kNested, int kVectors, int kThreads>
 __device__ __forceinline__ void prefetch_inputs(const DeviceDequantize& p) {
   constexpr int kBytes = kThreads * kVectors * static_cast<int>(sizeof(typename Output<Out>::Word));
-  static_assert(kBytes / 128 <= kThreads - 2);
+  constexpr int kLines = kBytes / 128, kMapLines = 8;
+  static_assert(kLines + kMapLines + 3 <= kThreads);
   const std::int64_t begin = std::int64_t{blockIdx.x} * kBytes;
   const std::int64_t block = (begin * 2) >> p.block_shift;
-  if (threadIdx.x < kBytes / 128) {
-    const std::int64_t line = begin + threadIdx.x * 128;
+  const int lane = static_cast<int>(threadIdx.x);
+  if (lane < kLines) {
+    const std::int64_t line = begin + lane * 128;
     if (line * 2 < p.num_weights)
       ptx::prefetch_to_l2(p.packed + line);
-  } else if (threadIdx.x == kThreads - 1) {
+  } else if (lane == kThreads - 1) {
     ptx::prefetch_to_l2(kNested ? static_cast<const void*>(p.absmax_codes + block) : p.absmax + block);
-  } else if (kNested && threadIdx.x == kThreads - 2) {
+  } else if (kNested && lane == kThreads - 2) {
     ptx::prefetch_to_l2(p.nested_absmax + (block >> p.nested_block_shift));
+  } else if (kNested && blockIdx.x < 8 && lane == kThreads - 3) {
+    ptx::prefetch_to_l2(p.nested_offset);
+  } else if (kNested && blockIdx.x < 8 && lane - kLines < kMapLines) {
+    ptx::prefetch_to_l2(p.nested_code + (lane - kLines) * 32);
   }
 }
 
@@ -240,8 +247,9 @@ __global__ void __launch_bounds__(kThreads) dequantize_kernel(const __grid_const
   }
   const float offset = kNested ? load_statistic<kVariant>(p.nested_offset) : 0.0f;
   if constexpr (kNested) {
-    static_assert(kThreads == 256, "one thread loads one entry of the map");
-    nested_code[threadIdx.x] = load_statistic<kVariant>(p.nested_code + threadIdx.x);
+    static_assert(kThreads >= 256, "one thread loads one entry of the map");
+    if (threadIdx.x < 256)
+      nested_code[threadIdx.x] = load_statistic<kVariant>(p.nested_code + threadIdx.x);
   }
   __syncthreads();
   if constexpr (!kPlain)

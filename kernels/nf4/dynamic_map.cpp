@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The signed dynamic 8-bit code of nested absmax. Decade e of seven holds 2^e values of either sign, the middles of 2^e
-// equal parts of [0.1, 1], times 10^(e - 6); 0 sits at 127 and 1 at 255, so every value has a place and nothing is sorted.
-// Bits as torch 2.11 makes them in bitsandbytes' create_dynamic_map: f32 throughout, multiply and add of linspace fused.
+// The signed dynamic 8-bit code of nested absmax. Decade e of seven holds 2^e values of either sign, the
+// middles of 2^e equal parts of [0.1, 1], times 10^(e - 6); 0 sits at 127 and 1 at 255, so every value has a
+// place and nothing is sorted. Bits as torch 2.11 makes them in bitsandbytes' create_dynamic_map: f32
+// throughout, multiply and add of linspace fused.
 #include <cmath>
 
 #include "kernels/nf4/quantize.hpp"

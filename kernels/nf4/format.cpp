@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks every entry point makes before it touches memory, and the kernels' code tables. reference/nf4/table.hpp writes
-// the tables out again; a suite test compares the two.
+// Checks every entry point makes before it touches memory, and the kernels' code tables.
+// reference/nf4/table.hpp writes the tables out again; a suite test compares the two.
 #include "kernels/nf4/format.hpp"
 
 #include <bit>
@@ -16,7 +16,8 @@ namespace {
 constexpr float kCodes[2][16] = {
     {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f,
      -0.18477343022823334f, -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f,
-     0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f},
+     0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
+     0.7229568362236023f, 1.0f},
     {0.0f, 0.005208333333f, 0.66666667f, 1.0f, 0.33333333f, 0.5f, 0.16666667f, 0.25f,  //
      -0.0f, -0.005208333333f, -0.66666667f, -1.0f, -0.33333333f, -0.5f, -0.16666667f, -0.25f}};
 
@@ -24,7 +25,9 @@ constexpr float kCodes[2][16] = {
   throw std::invalid_argument("4-bit weights: expected " + expected + ", found " + found + "; " + remedy);
 }
 
-bool power_of_two(std::int32_t n) { return n > 0 && std::has_single_bit(static_cast<std::uint32_t>(n)); }
+bool power_of_two(std::int32_t n) {
+  return n > 0 && std::has_single_bit(static_cast<std::uint32_t>(n));
+}
 
 void require_block_size(std::int32_t block_size) {
   if (!power_of_two(block_size) || block_size < 32 || block_size > 4096)
@@ -73,7 +76,8 @@ void refuse_stray(const float* pointer, const char* name) {
 
 std::span<const float, 16> code_table(Codebook codebook) {
   if (codebook != Codebook::kNf4 && codebook != Codebook::kFp4)
-    refuse("codebook kNf4 or kFp4", "value " + std::to_string(static_cast<int>(codebook)), "use one of the two");
+    refuse("codebook kNf4 or kFp4", "value " + std::to_string(static_cast<int>(codebook)),
+           "use one of the two");
   return kCodes[static_cast<int>(codebook)];
 }
 
@@ -83,7 +87,8 @@ void validate(const PackedWeights& weights) {
     refuse("num_weights >= 0", std::to_string(weights.num_weights), "check the shape for overflow");
   require_block_size(weights.block_size);
   if (weights.absmax != nullptr && weights.absmax_codes != nullptr)
-    refuse("either absmax (single level) or absmax_codes (nested)", "both", "set only the one the weights have");
+    refuse("either absmax (single level) or absmax_codes (nested)", "both",
+           "set only the one the weights have");
   if (weights.nested())
     require_nested_block_size(weights.nested_block_size);
   if (weights.num_weights == 0)

@@ -5,6 +5,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <string>
+
 #include "kernels/nf4/format.hpp"
 
 namespace assay::kernels::nf4 {
@@ -42,6 +44,8 @@ void mean_absmax(const float* absmax, std::int64_t count, float* offset, cudaStr
 
 /// CPU: the same with host pointers; bitsandbytes' CPU path, where it differs from its CUDA path (docs/nf4_dequantize.md).
 void quantize_cpu(const QuantizeArgs& args, int num_threads = 0);
+/// On one of cpu_instruction_sets() (dequantize_cpu.hpp); tests run all of them.
+void quantize_cpu_on(const std::string& instruction_set, const QuantizeArgs& args, int num_threads = 0);
 void quantize_absmax_cpu(const QuantizeAbsmaxArgs& args, int num_threads = 0);
 void mean_absmax_cpu(const float* absmax, std::int64_t count, float* offset);
 

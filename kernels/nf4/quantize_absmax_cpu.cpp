@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Second level of quantization on the CPU, with the bits of bitsandbytes 0.50's CPU library (csrc/cpu_ops.cpp
-// quantize_cpu): a scaled value is first cut to one of 65536 steps, and the step decides the code. One value in 64 weights
-// comes here, so the loops are plain; the table from step to code replaces a search per value.
+// quantize_cpu): a scaled value is first cut to one of 65536 steps, and the step decides the code. One value
+// in 64 weights comes here, so the loops are plain; the table from step to code replaces a search per value.
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -16,7 +16,9 @@ namespace {
 
 constexpr int kSteps = 65536;
 
-float value_of(int step) { return 2.0f * static_cast<float>(step) / 65535.0f - 1.0f; }
+float value_of(int step) {
+  return 2.0f * static_cast<float>(step) / 65535.0f - 1.0f;
+}
 
 /// First step whose value exceeds `bound`; kSteps when none does, NaN included.
 int first_step_above(float bound) {
@@ -45,8 +47,8 @@ std::vector<std::uint8_t> make_code_of(const float* code) {
   return code_of;
 }
 
-/// trunc(fma((x + 1) / 2, 65535, 0.5)) of x clamped to [-1, 1], 0 for NaN. In f64 product and sum are exact, so that
-/// rounding to f32 once is what the fused multiply-add does.
+/// trunc(fma((x + 1) / 2, 65535, 0.5)) of x clamped to [-1, 1], 0 for NaN. In f64 product and sum are exact,
+/// so that rounding to f32 once is what the fused multiply-add does.
 int step_of(float x) {
   if (!(x >= -1.0f))
     return 0;
@@ -85,11 +87,11 @@ void quantize_absmax_cpu(const QuantizeAbsmaxArgs& args, int num_threads) {
 
 void mean_absmax_cpu(const float* absmax, std::int64_t count, float* offset) {
   if (count <= 0 || absmax == nullptr || offset == nullptr)
-    throw std::invalid_argument("mean_absmax_cpu: expected at least one absmax and non-null pointers, found count " +
-                                std::to_string(count) + "; skip the second level for an empty tensor");
+    throw std::invalid_argument(
+        "mean_absmax_cpu: expected at least one absmax and non-null pointers, found count " +
+        std::to_string(count) + "; skip the second level for an empty tensor");
   double sum = 0.0;
-  for (std::int64_t i = 0; i < count; ++i)
-    sum += absmax[i];
+  for (std::int64_t i = 0; i < count; ++i) sum += absmax[i];
   *offset = static_cast<float>(sum / static_cast<double>(count));
 }
 

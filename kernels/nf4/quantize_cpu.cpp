@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// 16- and 32-bit weights to 4-bit codes on the CPU: bounds, work sharing, and the loop every instruction set compiles.
+// 16- and 32-bit weights to 4-bit codes on the CPU: bounds, work sharing, and the loop every instruction set
+// compiles.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/nf4/quantize_cpu.cpp"
 // clang-format off: once per target, in this order
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+
 #include "kernels/nf4/quantize_cpu_encode-inl.hpp"
 // clang-format on
 
@@ -20,7 +22,8 @@ void encode_blocks(const QuantizeArgs& args, const Bounds& bounds, std::int64_t 
   for (std::int64_t block = first; block < last; ++block) {
     const std::int64_t begin = block * args.block_size;
     const std::int64_t count = std::min<std::int64_t>(args.block_size, args.num_weights - begin);
-    encode_block<kType>(args.in, begin, count, args.block_size, bounds, args.packed + begin / 2, args.absmax + block);
+    encode_block<kType>(args.in, begin, count, args.block_size, bounds, args.packed + begin / 2,
+                        args.absmax + block);
   }
 }
 
@@ -30,7 +33,8 @@ Bounds make_bounds(Codebook codebook) {
   const auto table = code_table(codebook);
   constexpr std::uint8_t kFp4Ascending[16] = {11, 10, 13, 12, 15, 14, 9, 0, 8, 1, 6, 7, 4, 5, 2, 3};
   for (int place = 0; place < 16; ++place)
-    bounds.code_at[place] = codebook == Codebook::kNf4 ? static_cast<std::uint8_t>(place) : kFp4Ascending[place];
+    bounds.code_at[place] =
+        codebook == Codebook::kNf4 ? static_cast<std::uint8_t>(place) : kFp4Ascending[place];
   for (int place = 0; place < 15; ++place)
     bounds.midpoint[place] = (table[bounds.code_at[place]] + table[bounds.code_at[place + 1]]) / 2.0f;
   bounds.place_of_zero = 7;  // after seven negative values, in either table
@@ -54,11 +58,8 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 
-#include <stdexcept>
-#include <string>
-
+#include "kernels/common/instruction_sets.hpp"
 #include "kernels/common/parallel_for.hpp"
-#include "kernels/nf4/dequantize_cpu.hpp"
 
 namespace assay::kernels::nf4 {
 HWY_EXPORT(encode);
@@ -77,7 +78,15 @@ void run(Encode encode, const QuantizeArgs& args, int num_threads) {
 
 }  // namespace
 
-void quantize_cpu(const QuantizeArgs& args, int num_threads) { run(HWY_DYNAMIC_DISPATCH(encode), args, num_threads); }
+void quantize_cpu(const QuantizeArgs& args, int num_threads) {
+  run(HWY_DYNAMIC_DISPATCH(encode), args, num_threads);
+}
+
+void quantize_cpu_on(const std::string& instruction_set, const QuantizeArgs& args, int num_threads) {
+  hwy::ChosenTarget chosen;
+  chosen.Update(instruction_set_from_name(instruction_set, HWY_TARGETS));
+  run(HWY_DISPATCH_TABLE(encode)[chosen.GetIndex()], args, num_threads);
+}
 
 }  // namespace assay::kernels::nf4
 

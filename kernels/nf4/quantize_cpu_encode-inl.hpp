@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One block of weights to 4-bit codes on one instruction set. Included once per target by quantize_cpu.cpp.
 //
-// The semantics are bitsandbytes 0.50's on CPU tensors (backends/default/ops.py quantize_4bit), of which these matter to
-// the bit: absmax is NaN if any weight is; a whole block multiplies by 1 / max(absmax, 1e-38), a shorter one divides, and
-// stores the 1e-38 too; the code is the number of midpoints that are not >= x, so NaN gets the last one.
+// The semantics are bitsandbytes 0.50's on CPU tensors (backends/default/ops.py quantize_4bit), of which
+// these matter to the bit: absmax is NaN if any weight is; a whole block multiplies by 1 / max(absmax,
+// 1e-38), a shorter one divides, and stores the 1e-38 too; the code is the number of midpoints that are not
+// >= x, so NaN gets the last one.
 
 // clang-format off: Highway's include guard, toggled once per target
 #if defined(ASSAY_KERNELS_NF4_ENCODE_INL) == defined(HWY_TARGET_TOGGLE)
@@ -47,8 +48,8 @@ HWY_INLINE hn::Vec<DF> load_widened(DF df, const void* in, std::int64_t i) {
     const auto bits = hn::PromoteTo(du, hn::LoadU(d16, static_cast<const std::uint16_t*>(in) + i));
     if constexpr (kType == ScalarType::kBfloat16)
       return hn::BitCast(df, hn::ShiftLeft<16>(bits));
-    // f16: shifted into place its exponent is 112 too small, which the multiply mends, subnormals included. Infinity and
-    // NaN get f32's exponent instead.
+    // f16: shifted into place its exponent is 112 too small, which the multiply mends, subnormals included.
+    // Infinity and NaN get f32's exponent instead.
     const auto sign = hn::ShiftLeft<16>(hn::And(bits, hn::Set(du, 0x8000u)));
     const auto shifted = hn::ShiftLeft<13>(hn::And(bits, hn::Set(du, 0x7fffu)));
     const auto finite = hn::BitCast(du, hn::Mul(hn::BitCast(df, shifted), hn::Set(df, 0x1p112f)));
@@ -58,10 +59,12 @@ HWY_INLINE hn::Vec<DF> load_widened(DF df, const void* in, std::int64_t i) {
   }
 }
 
-/// Weights [begin, begin + count) as f32, zeros up to the next multiple of kGroup; returns the largest magnitude, which is
-/// a NaN if there is one: as integers magnitudes order like their values, with NaN above infinity.
+/// Weights [begin, begin + count) as f32, zeros up to the next multiple of kGroup; returns the largest
+/// magnitude, which is a NaN if there is one: as integers magnitudes order like their values, with NaN above
+/// infinity.
 template <ScalarType kType>
-HWY_INLINE float widen_block(const void* in, std::int64_t begin, std::int64_t count, float* HWY_RESTRICT values) {
+HWY_INLINE float widen_block(const void* in, std::int64_t begin, std::int64_t count,
+                             float* HWY_RESTRICT values) {
   const hn::CappedTag<float, 16> df;
   const hn::RebindToSigned<decltype(df)> di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(df));
@@ -87,8 +90,8 @@ HWY_INLINE float widen_block(const void* in, std::int64_t begin, std::int64_t co
   return hn::GetLane(hn::BitCast(df, hn::MaxOfLanes(di, largest)));
 }
 
-/// Places of kGroup values among the ascending codes: 15 less the midpoints that are >= x. A multiply by `scale`, or a
-/// division, makes x.
+/// Places of kGroup values among the ascending codes: 15 less the midpoints that are >= x. A multiply by
+/// `scale`, or a division, makes x.
 template <bool kDivide>
 HWY_INLINE void places_of(const float* HWY_RESTRICT values, float scale, const Bounds& bounds,
                           std::uint8_t* HWY_RESTRICT places) {
@@ -107,7 +110,8 @@ HWY_INLINE void places_of(const float* HWY_RESTRICT values, float scale, const B
 }
 
 /// kGroup places to kGroup / 2 bytes of codes, the first of a pair in the high nibble.
-HWY_INLINE void pack(const std::uint8_t* HWY_RESTRICT places, const Bounds& bounds, std::uint8_t* HWY_RESTRICT packed) {
+HWY_INLINE void pack(const std::uint8_t* HWY_RESTRICT places, const Bounds& bounds,
+                     std::uint8_t* HWY_RESTRICT packed) {
 #if HWY_TARGET == HWY_SCALAR
   for (std::int64_t i = 0; i < kGroup; i += 2)
     packed[i / 2] = static_cast<std::uint8_t>(bounds.code_at[places[i]] << 4 | bounds.code_at[places[i + 1]]);
@@ -119,14 +123,15 @@ HWY_INLINE void pack(const std::uint8_t* HWY_RESTRICT places, const Bounds& boun
     const auto codes = hn::TableLookupBytes(hn::Load(d8, bounds.code_at), hn::Load(d8, places + i));
     const auto pairs = hn::BitCast(d16, codes);  // first code in the low byte
     const auto bytes = hn::And(hn::Or(hn::ShiftLeft<4>(pairs), hn::ShiftRight<8>(pairs)), hn::Set(d16, 0xff));
-    hn::StoreU(hn::DemoteTo(half, hn::BitCast(hn::RebindToSigned<decltype(d16)>(), bytes)), half, packed + i / 2);
+    hn::StoreU(hn::DemoteTo(half, hn::BitCast(hn::RebindToSigned<decltype(d16)>(), bytes)), half,
+               packed + i / 2);
   }
 #endif
 }
 
 template <ScalarType kType>
-void encode_block(const void* in, std::int64_t begin, std::int64_t count, std::int64_t block_size, const Bounds& bounds,
-                  std::uint8_t* packed, float* absmax) {
+void encode_block(const void* in, std::int64_t begin, std::int64_t count, std::int64_t block_size,
+                  const Bounds& bounds, std::uint8_t* packed, float* absmax) {
   alignas(64) float values[4096];
   alignas(64) std::uint8_t places[kGroup];
   const float largest = widen_block<kType>(in, begin, count, values);
@@ -141,7 +146,8 @@ void encode_block(const void* in, std::int64_t begin, std::int64_t count, std::i
     if (count - i >= kGroup) {
       pack(places, bounds, packed + i / 2);
     } else {
-      places[count - i] = bounds.place_of_zero;  // the spare nibble of an odd count, also where 0 / absmax is NaN
+      places[count - i] =
+          bounds.place_of_zero;  // the spare nibble of an odd count, also where 0 / absmax is NaN
       std::uint8_t bytes[kGroup / 2];
       pack(places, bounds, bytes);
       std::memcpy(packed + i / 2, bytes, static_cast<std::size_t>(count - i + 1) / 2);

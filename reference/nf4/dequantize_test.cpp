@@ -64,22 +64,21 @@ TEST(Exact, the_high_nibble_comes_first_and_rows_do_not_matter) {
 }
 
 TEST(Exact, the_absmax_multiply_and_add_are_rounded_apart) {
-  // 2^-12 (1 + 2^-12) squared is a tie that a fused multiply-add would break the other way once 1 is added.
-  const float x = 0x1p-12f * (1.0f + 0x1p-12f);
-  std::vector<float> code(256, x);
+  // (1 + 2^-12)^2 = 1 + 2^-11 + 2^-24 rounds to 1 + 2^-11 on its own; fused, the 2^-24 would survive.
+  const float x = 1.0f + 0x1p-12f;
+  const std::vector<float> code(256, x);
   const std::uint8_t packed[] = {0xff}, codes[] = {0};
-  const float nested_absmax[] = {x}, offset = 1.0f;
+  const float nested_absmax[] = {x}, offset = -(1.0f + 0x1p-11f);
   const QuantizedWeights w{.packed = packed,
                            .count = 1,
                            .absmax_codes = codes,
                            .nested_absmax = nested_absmax,
                            .nested_code = code.data(),
                            .nested_offset = &offset};
-  float out = 0;
+  float out = 1.0f;
   exact(w, Scalar::kFloat32, 0, 1, reinterpret_cast<std::byte*>(&out));
-  const volatile float product = x * x;
-  EXPECT_EQ(out, product + offset);
-  EXPECT_NE(out, std::fma(x, x, offset));
+  EXPECT_EQ(out, 0.0f);
+  EXPECT_EQ(std::fma(x, x, offset), 0x1p-24f);
 }
 
 TEST(Exact, any_range_equals_that_part_of_the_whole) {

@@ -105,19 +105,22 @@ TEST(CpuAndCuda, four_nf4_bounds_lie_one_ulp_apart) {
 }
 
 TEST(CpuAndCuda, a_shorter_block_divides_on_the_cpu_only) {
-  // 1 / 3 rounds up, so v * (1 / 3) and v / 3 differ for some v; find one where a bound lies between.
-  std::vector<float> whole(64, 0.0f), shorter(63, 0.0f);
-  whole[0] = shorter[0] = 3.0f;
   const float bound = (kNf4Code[14] + kNf4Code[15]) / 2.0f;
-  bool differs = false;
-  float v = bound * 3.0f;
-  for (int i = 0; i < 8; ++i) v = std::nextafter(v, 0.0f);
-  for (int i = 0; i < 16; ++i, v = std::nextafter(v, 4.0f)) {
-    whole[1] = shorter[1] = v;
-    differs |= quantize(false, input_of(whole)).packed[0] != quantize(false, input_of(shorter)).packed[0];
-    EXPECT_EQ(quantize(true, input_of(whole)).packed[0], quantize(true, input_of(shorter)).packed[0]);
+  std::vector<float> whole(64, 0.0f), shorter(63, 0.0f);
+  int differences = 0;
+  for (int absmax = 1; absmax < 200;
+       ++absmax) {  // v / absmax and v * (1 / absmax) straddle the bound for some
+    const auto largest = static_cast<float>(absmax);
+    whole[0] = shorter[0] = largest;
+    for (const float v :
+         {bound * largest, std::nextafter(bound * largest, 1e9f), std::nextafter(bound * largest, 0.0f)}) {
+      whole[1] = shorter[1] = v;
+      differences +=
+          quantize(false, input_of(whole)).packed[0] != quantize(false, input_of(shorter)).packed[0];
+      EXPECT_EQ(quantize(true, input_of(whole)).packed[0], quantize(true, input_of(shorter)).packed[0]);
+    }
   }
-  EXPECT_TRUE(differs);
+  EXPECT_GT(differences, 0);
 }
 
 TEST(CpuAndCuda, a_zero_tail_block_keeps_the_least_divisor_on_the_cpu) {

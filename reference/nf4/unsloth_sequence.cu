@@ -16,7 +16,7 @@
 namespace assay::reference::nf4 {
 namespace {
 
-__device__ const float kNf4Code[16] = {-1.0f,
+__device__ float nf4_code[16] = {-1.0f,
                                        -0.6961928009986877f,
                                        -0.5250730514526367f,
                                        -0.39491748809814453f,
@@ -32,7 +32,7 @@ __device__ const float kNf4Code[16] = {-1.0f,
                                        0.5626170039176941f,
                                        0.7229568362236023f,
                                        1.0f};
-__device__ const float kFp4Code[16] = {
+__device__ float fp4_code[16] = {
     0.0f,  0.005208333333f,  0.66666667f,  1.0f,  0.33333333f,  0.5f,  0.16666667f,  0.25f,
     -0.0f, -0.005208333333f, -0.66666667f, -1.0f, -0.33333333f, -0.5f, -0.16666667f, -0.25f};
 
@@ -94,23 +94,28 @@ __global__ void decode_kernel(const std::uint8_t* packed, const float* absmax, O
   using Store = cub::BlockStore<Out, kThreads, 2 * kPerThread, cub::BLOCK_STORE_WARP_TRANSPOSE>;
   __shared__ typename Load::TempStorage load;
   __shared__ typename Store::TempStorage store;
-  const std::int64_t first = std::int64_t{blockIdx.x} * kTile;
-  const int valid_bytes = static_cast<int>(min(std::int64_t{kTile}, (count + 1) / 2 - first));
-  const int valid = static_cast<int>(min(std::int64_t{2 * kTile}, count - first * 2));
-  const std::int64_t num_blocks = (((count + 1) / 2 - 1) >> block_bytes_shift) + 1;
-  const std::int64_t block = (first + threadIdx.x * kPerThread) >> block_bytes_shift;
-  const float scale = __ldg(absmax + min(block, num_blocks - 1));
+  const std::int64_t bytes_in_all = (count + 1) / 2;
+  const std::int64_t last_block = (bytes_in_all - 1) >> block_bytes_shift;
+  const float* code = fp4 ? fp4_code : nf4_code;
   std::uint8_t bytes[kPerThread];
   Out values[2 * kPerThread];
-  __syncthreads();
-  Load(load).Load(packed + first, bytes, valid_bytes, std::uint8_t{128});
-  const float* code = fp4 ? kFp4Code : kNf4Code;
-  for (int j = 0; j < kPerThread; ++j) {
-    values[2 * j] = round_to<Out>(__fmul_rn(code[bytes[j] >> 4], scale));
-    values[2 * j + 1] = round_to<Out>(__fmul_rn(code[bytes[j] & 15], scale));
+  // Tiles a grid apart, as the original walks them; a grid covers all, so each block makes one turn.
+  for (std::int64_t first = std::int64_t{blockIdx.x} * kTile; first < bytes_in_all;
+       first += std::int64_t{gridDim.x} * kTile) {
+    const int valid_bytes = static_cast<int>(min(std::int64_t{kTile}, bytes_in_all - first));
+    const int valid = static_cast<int>(min(std::int64_t{2 * kTile}, count - first * 2));
+    const std::int64_t block = (first + threadIdx.x * kPerThread) >> block_bytes_shift;
+    const float scale = __ldg(absmax + min(block, last_block));
+    __syncthreads();
+    Load(load).Load(packed + first, bytes, valid_bytes, std::uint8_t{128});
+#pragma unroll
+    for (int j = 0; j < kPerThread; ++j) {
+      values[2 * j] = round_to<Out>(__fmul_rn(code[bytes[j] >> 4], scale));
+      values[2 * j + 1] = round_to<Out>(__fmul_rn(code[bytes[j] & 15], scale));
+    }
+    __syncthreads();
+    Store(store).Store(out + first * 2, values, valid);
   }
-  __syncthreads();
-  Store(store).Store(out + first * 2, values, valid);
 }
 
 void check_launch(const char* what) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -86,7 +87,7 @@ std::string static_code(const DeviceFacts&) {
   json evidence = json::object();
   std::string faults;
   int seen = 0;
-  for (const harness::KernelCode& code : harness::read_code("/proc/self/exe")) {
+  for (const harness::KernelCode& code : harness::read_code(std::filesystem::read_symlink("/proc/self/exe"))) {
     if (code.kernel.find("nf4::dequantize_kernel") == std::string::npos)
       continue;
     ++seen;
