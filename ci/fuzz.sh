@@ -80,15 +80,41 @@ fuzz() {
   return 1
 }
 
-# To what people wrote, the fewest and smallest files that add coverage.
+# To what people wrote, the found inputs that add most coverage: at most 40, so that the corpus stays readable and small.
 minimize_corpus() {
-  local target=$1 corpus found=build/fuzz/$1/found
+  local target=$1 folder=build/fuzz/$1 corpus
   corpus=$(corpus_of "$target")
-  rm -rf "$found" && mkdir "$found"
-  found_inputs "$corpus" "build/fuzz/$target/corpus" | xargs -r cp -t "$found"
+  rm -rf "$folder/found" "$folder/merged" "$folder/control" && mkdir "$folder/found" "$folder/merged"
+  found_inputs "$corpus" "$folder/corpus" | xargs -r cp -t "$folder/found"
   found_inputs "$corpus" | xargs -r rm
-  "build/fuzz/$target/fuzz" -merge=1 -max_len=16384 "$corpus" "$found" 2>>"build/fuzz/$target/log"
+  "$folder/fuzz" -merge=1 -max_len=16384 -use_counters=0 -merge_control_file="$folder/control" "$folder/merged" "$corpus" \
+    "$folder/found" 2>>"$folder/log"
+  most_covering "$folder/control" "$folder/found" | xargs -r cp -t "$corpus"
   say "$target: corpus of $(find "$corpus" -type f | wc -l) files, $(du -sb "$corpus" | cut -f 1) bytes"
+}
+
+# Prints which files of a folder to keep, greedily. A libFuzzer control file: two counts, the file names, then lines
+# "COV file code-position…", files numbered from 0.
+most_covering() {
+  "$ASSAY_PYTHON" - "$@" <<'PYTHON'
+import sys
+
+lines = open(sys.argv[1]).read().splitlines()
+names = lines[2 : 2 + int(lines[0])]
+reached = {name: set() for name in names}
+for line in lines[2 + len(names) :]:
+    kind, file, *positions = line.split()
+    if kind == "COV":
+        reached[names[int(file)]] |= set(positions)
+candidates = {name: reached.pop(name) for name in names if name.startswith(sys.argv[2] + "/")}
+covered = set().union(*reached.values())
+for _ in range(40):
+    best = max(candidates, key=lambda name: len(candidates[name] - covered), default=None)
+    if best is None or not candidates[best] - covered:
+        break
+    covered |= candidates.pop(best)
+    print(best)
+PYTHON
 }
 
 if ((${#targets[@]} == 0)); then

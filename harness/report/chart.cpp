@@ -14,8 +14,8 @@ namespace {
 
 // Columns of a case's chart, in user units (the SVG scales to the page).
 constexpr double kWidth = 1000, kRow = 26, kAxis = 22;
-constexpr double kRatioLeft = 240, kRatioRight = 590, kRatioText = 604;
-constexpr double kBarLeft = 800, kBarRight = 940, kBarText = 950;
+constexpr double kRatioLeft = 235, kRatioRight = 565, kRatioText = 580;
+constexpr double kBarLeft = 815, kBarRight = 940, kBarText = 950;
 
 double x_of(double ratio, const RatioScale& scale) {
   return kRatioLeft + (kRatioRight - kRatioLeft) * scale.position(ratio);
@@ -48,7 +48,7 @@ std::string ratio_marks(const Timing& timing, const RatioScale& scale, double y)
   return pair_ticks(timing, scale, y) +
          fmt::format(R"(<g class="{}"><title>{} over {}, {} pairs, {}</title>)"
                      R"(<path class="interval" d="M{:.1f} {:.1f}H{:.1f}M{:.1f} {:.1f}v8M{:.1f} {:.1f}v8"/>)"
-                     R"(<circle cx="{:.1f}" cy="{:.1f}" r="4.5"/></g>)",
+                     R"(<circle cx="{:.1f}" cy="{:.1f}" r="3.5"/></g>)",
                      verdict_class(timing.verdict), interval_text(speedup), escape_html(timing.baseline),
                      speedup.pairs, mode_name(timing.mode), low, y, high, low, y - 4, high, y - 4,
                      x_of(speedup.median, scale), y);
@@ -118,10 +118,10 @@ double RatioScale::position(double ratio) const {
   return std::log(ratio / low) / std::log(high / low);
 }
 
-RatioScale ratio_scale(const ChallengeBoard& challenge) {
+RatioScale ratio_scale(const ChallengeBoard& challenge, const std::string& case_name) {
   RatioScale scale{.low = 0.95, .high = 1.05};
   for (const Row& row : challenge.rows) {
-    if (row.headline() != nullptr && row.headline()->speedup) {
+    if (row.record.case_name == case_name && row.headline() != nullptr && row.headline()->speedup) {
       scale.low = std::min(scale.low, row.headline()->speedup->ci_low * 0.96);
       scale.high = std::max(scale.high, row.headline()->speedup->ci_high * 1.04);
     }
@@ -145,8 +145,8 @@ std::vector<double> ratio_ticks(const RatioScale& scale) {
   return inside(scale, powers({1}));
 }
 
-std::string case_chart(const ChallengeBoard& challenge, const std::string& case_name,
-                       const RatioScale& scale) {
+std::string case_chart(const ChallengeBoard& challenge, const std::string& case_name) {
+  const RatioScale scale = ratio_scale(challenge, case_name);
   std::string rows;
   std::size_t count = 0;
   for (const Row& row : challenge.rows) {

@@ -27,7 +27,8 @@ TEST(Scale, is_logarithmic_between_its_ends) {
 }
 
 TEST(Scale, holds_every_interval_and_one) {
-  const RatioScale scale = ratio_scale(challenge_of({testing::passed_record()}));  // 1.5 [1.45, 1.55]
+  const RatioScale scale =
+      ratio_scale(challenge_of({testing::passed_record()}), "64x64/bf16/seed1");  // 1.5 [1.45, 1.55]
   EXPECT_LT(scale.low, 1.0);
   EXPECT_GT(scale.high, 1.55);
 }
@@ -51,7 +52,7 @@ TEST(Chart, shows_interval_pairs_and_share_of_the_ceiling) {
   timing.candidate_samples_ns = {1000, 1000, 10};
   timing.baseline_samples_ns = {1500, 1480, 1500};  // the last pair is 150x: off the axis
   const ChallengeBoard challenge = challenge_of({record});
-  const std::string chart = case_chart(challenge, record.case_name, ratio_scale(challenge));
+  const std::string chart = case_chart(challenge, record.case_name);
   EXPECT_THAT(chart, HasSubstr("<circle"));
   EXPECT_THAT(chart, HasSubstr("1.50x [1.45, 1.55] over plain, 64 pairs, graph"));
   EXPECT_THAT(chart, HasSubstr("96.7 %"));
@@ -66,13 +67,13 @@ TEST(Chart, bars_stop_at_the_ceiling) {
   Record record = testing::passed_record();
   testing::passed(record).work->fraction = 1.02;
   const ChallengeBoard challenge = challenge_of({record});
-  EXPECT_THAT(case_chart(challenge, record.case_name, {}),
-              HasSubstr(R"(width="140.0" height="10" rx="2"><title>)"));
+  EXPECT_THAT(case_chart(challenge, record.case_name),
+              HasSubstr(R"(width="125.0" height="10" rx="2"><title>)"));
 }
 
 TEST(Chart, nothing_timed_draws_nothing) {
   const ChallengeBoard challenge = challenge_of({testing::record_with(Skipped{"no GPU"})});
-  EXPECT_EQ(case_chart(challenge, challenge.cases.at(0), {}), "");
+  EXPECT_EQ(case_chart(challenge, challenge.cases.at(0)), "");
 }
 
 TEST(PointsBar, segments_are_as_wide_as_their_points) {

@@ -21,15 +21,23 @@ std::string scaled(double value, double step, const std::string_view (&units)[N]
                                                  : fmt::format("{} {}", significant(value), units[unit]);
 }
 
-/// Two decimals below 10, one below 100; `direction` -1 rounds down, +1 up, 0 to nearest.
-std::string bound(double value, int direction) {
-  const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+/// Decimals that a ratio is worth: a per mille near 1, where single per cents are told apart; else three
+/// digits.
+int ratio_decimals(double low, double high) {
+  if (low > 0.9 && high < 1.1) {
+    return 3;
+  }
+  return high < 9.995 ? 2 : high < 99.95 ? 1 : 0;
+}
+
+/// `direction` -1 rounds down, +1 up, 0 to nearest.
+std::string rounded(double value, int decimals, int direction) {
   const double unit = std::pow(10.0, decimals);
   // 1e-9: a bound stored as 1.43 is 1.42999… in binary and must still print as 1.43.
-  const double rounded = direction < 0   ? std::floor(value * unit + 1e-9)
-                         : direction > 0 ? std::ceil(value * unit - 1e-9)
-                                         : std::round(value * unit);
-  return fmt::format("{:.{}f}", rounded / unit, decimals);
+  const double whole = direction < 0   ? std::floor(value * unit + 1e-9)
+                       : direction > 0 ? std::ceil(value * unit - 1e-9)
+                                       : std::round(value * unit);
+  return fmt::format("{:.{}f}", whole / unit, decimals);
 }
 
 }  // namespace
@@ -51,12 +59,13 @@ std::string bytes_text(std::int64_t bytes) {
 }
 
 std::string ratio_text(double ratio) {
-  return bound(ratio, 0) + "x";
+  return rounded(ratio, ratio_decimals(ratio, ratio), 0) + "x";
 }
 
 std::string interval_text(const Interval& interval) {
-  return fmt::format("{} [{}, {}]", ratio_text(interval.median), bound(interval.ci_low, -1),
-                     bound(interval.ci_high, +1));
+  const int decimals = ratio_decimals(interval.ci_low, interval.ci_high);
+  return fmt::format("{}x [{}, {}]", rounded(interval.median, decimals, 0),
+                     rounded(interval.ci_low, decimals, -1), rounded(interval.ci_high, decimals, +1));
 }
 
 std::string percent_text(double fraction) {
@@ -64,12 +73,13 @@ std::string percent_text(double fraction) {
 }
 
 std::string count_text(std::int64_t count) {
+  constexpr std::string_view kNarrowSpace = "\u202f";  // keeps the figure in one line
   const std::string digits = std::to_string(count);
   std::string grouped;
   for (std::size_t i = 0; i < digits.size(); ++i) {
     const std::size_t left = digits.size() - i;
     if (left % 3 == 0 && i > 0 && digits[i - 1] != '-') {
-      grouped += ' ';
+      grouped += kNarrowSpace;
     }
     grouped += digits[i];
   }

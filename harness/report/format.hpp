@@ -15,7 +15,7 @@ std::string significant(double value);                ///< three digits: "2832",
 std::string time_text(double nanoseconds);            ///< "812 ns", "52.2 µs", "3.41 ms", "1.20 s"
 std::string bytes_text(std::int64_t bytes);           ///< "0 B", "28.1 MiB"
 std::string ratio_text(double ratio);                 ///< "1.44x"
-std::string interval_text(const Interval& interval);  ///< "1.44x [1.43, 1.45]"
+std::string interval_text(const Interval& interval);  ///< "1.44x [1.43, 1.45]", "1.011x [1.009, 1.013]"
 std::string percent_text(double fraction);            ///< "94.3 %"
 std::string count_text(std::int64_t count);           ///< "58 720 256"
 std::string plural(std::size_t count, std::string_view one,

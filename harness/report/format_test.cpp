@@ -33,11 +33,16 @@ TEST(Format, bounds_that_are_round_stay_as_they_are) {
   EXPECT_EQ(interval_text({1.16, 1.15, 1.17, 0.95, 64}), "1.16x [1.15, 1.17]");
 }
 
+TEST(Format, ratios_near_one_show_per_mille) {
+  EXPECT_EQ(interval_text({1.011, 1.00896, 1.0131, 0.95, 64}), "1.011x [1.008, 1.014]");
+  EXPECT_EQ(ratio_text(0.9987), "0.999x");
+}
+
 TEST(Format, long_counts_are_grouped) {
   EXPECT_EQ(count_text(0), "0");
   EXPECT_EQ(count_text(999), "999");
-  EXPECT_EQ(count_text(58'720'256), "58 720 256");
-  EXPECT_EQ(count_text(-1000), "-1 000");
+  EXPECT_EQ(count_text(58'720'256), "58\u202f720\u202f256");
+  EXPECT_EQ(count_text(-1000), "-1\u202f000");
 }
 
 TEST(Format, html_cannot_be_injected) {

@@ -2,6 +2,8 @@
 // The scoreboard as one self-contained HTML page: no script, nothing loaded from elsewhere.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "harness/report/board.hpp"
 #include "harness/report/chart.hpp"
 #include "harness/report/format.hpp"
@@ -105,10 +107,9 @@ std::string failure_section(const DeviceBoard& device) {
 }
 
 std::string charts(const ChallengeBoard& challenge) {
-  const RatioScale scale = ratio_scale(challenge);
   std::vector<std::string> figures;
   for (const std::string& name : challenge.cases) {
-    const std::string chart = case_chart(challenge, name, scale);
+    const std::string chart = case_chart(challenge, name);
     if (!chart.empty()) {
       figures.push_back(fmt::format("<figure><h4>{}</h4>{}</figure>\n", escape_html(name), chart));
     }
@@ -118,9 +119,10 @@ std::string charts(const ChallengeBoard& challenge) {
   }
   std::string text =
       "<p class=\"note\">Left: time of the baseline over time of the implementation, pair by pair in one "
-      "run; dot: median, "
-      "bar: 95 % interval, ticks: single pairs, dashed: equally fast, logarithmic axis shared by all cases. "
-      "Right: share of the ceiling measured in the same run.</p>\n";
+      "run; dot: "
+      "median, bar: 95 % interval, ticks: single pairs, dashed: equally fast; logarithmic, each case on an "
+      "axis of its "
+      "own. Right: share of the ceiling measured in the same run.</p>\n";
   for (std::size_t i = 0; i < figures.size(); ++i) {
     if (i == kOpenCharts) {
       text +=
@@ -131,22 +133,49 @@ std::string charts(const ChallengeBoard& challenge) {
   return text + (figures.size() > kOpenCharts ? "</details>\n" : "");
 }
 
+/// Whom the case's speedups are over; more than one name when they differ.
+std::string baselines_of(const ChallengeBoard& challenge, const std::string& case_name) {
+  std::set<std::string> names;
+  for (const Row& row : challenge.rows) {
+    if (row.record.case_name == case_name && row.headline() != nullptr && row.headline()->speedup) {
+      names.insert(row.headline()->baseline);
+    }
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string case_head(const ChallengeBoard& challenge, const std::string& case_name) {
+  const std::string over = baselines_of(challenge, case_name);
+  return fmt::format(
+      R"(<tr class="case"><th colspan="8" scope="rowgroup">{}{}</th></tr>)"
+      "\n",
+      escape_html(case_name),
+      over.empty() ? "" : fmt::format(R"( <span class="against">speedup over {}</span>)", escape_html(over)));
+}
+
+/// Parts that "; " joins, a line each.
+std::string lines_cell(std::string text) {
+  for (std::size_t at = text.find("; "); at != std::string::npos; at = text.find("; ", at + 1)) {
+    text.replace(at, 2, "\n");
+  }
+  return cell(text, "lines");
+}
+
 std::string case_table(const ChallengeBoard& challenge) {
   std::string text =
-      table_head({"Implementation", ">Speedup, 95 % interval", "Verdict", "Against", ">Time of a call",
-                  "Other modes", "VRAM above inputs and outputs", "Parity", ">Share of ceiling"});
+      table_head({"Implementation", ">Speedup, 95 % interval", "Verdict", ">Time of a call", "Other modes",
+                  "VRAM above inputs and outputs", "Parity", ">Share of ceiling"});
   std::string last_case;
   for (const Row& row : challenge.rows) {
     if (row.record.case_name != last_case) {
       last_case = row.record.case_name;
-      text += fmt::format("<tr class=\"case\"><th colspan=\"9\" scope=\"rowgroup\">{}</th></tr>\n",
-                          escape_html(last_case));
+      text += case_head(challenge, last_case);
     }
     const Cells cells = cells_of(row);
     text += fmt::format("<tr title=\"assay run &#39;{}&#39;\">", escape_html(row.path())) +
             cell(row.label(), "name") + cell(cells.speedup, "figure") + "<td>" +
-            pill(cells.verdict, tone_of(row)) + "</td>" + cell(cells.baseline) + cell(cells.time, "figure") +
-            cell(cells.other_modes) + cell(cells.memory) + cell(cells.parity) +
+            pill(cells.verdict, tone_of(row)) + "</td>" + cell(cells.time, "figure") +
+            lines_cell(cells.other_modes) + cell(cells.memory) + cell(cells.parity, "wide") +
             cell(cells.ceiling, "figure") + "</tr>\n";
   }
   return text + kTableEnd;
@@ -225,7 +254,7 @@ std::string page(const Board& board) {
       "scoreboard</title>\n"
       "<style>{}</style></head>\n<body><main>\n<h1>Assay scoreboard</h1>\n"
       "<p class=\"quiet\">Computed from {} and {}; nothing on this page is typed.</p>\n"
-      "<div class=\"cards\">{}</div>\n<h2>Environment</h2>\n<div "
+      "<div class=\"cards scores\">{}</div>\n<h2>Environment</h2>\n<div "
       "class=\"cards\">{}</div>\n{}</main></body></html>\n",
       kStyle, plural(board.records, "record", "records"), plural(board.checks, "check", "checks"), scores,
       environments.empty() ? "<p>No device has a record here.</p>" : environments, sections);

@@ -14,12 +14,13 @@ inline constexpr const char* kStyle = R"css(
 --fill:#4d82b5;--track:#2c3038;--open:#444a54}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main{max-width:1180px;margin:0 auto;padding:28px 20px 60px}
+main{max-width:1280px;margin:0 auto;padding:28px 20px 60px}
 h1{font-size:28px;margin:0 0 4px;letter-spacing:-.01em}h2{font-size:21px;margin:40px 0 12px}
 h3{font-size:16px;margin:26px 0 10px}h4{font-size:13px;margin:0 0 2px;font-weight:600;font-family:ui-monospace,"DejaVu Sans Mono",monospace}
 p{margin:6px 0}.quiet,.note{color:var(--quiet)}.note{font-size:13px}
 code{font:12.5px ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:14px;margin:18px 0}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr));gap:14px;margin:18px 0}
+.scores{grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr))}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px;min-width:0}
 .card .big{font-size:34px;font-weight:650;line-height:1.15;font-variant-numeric:tabular-nums}
 .card .big small{font-size:17px;font-weight:400;color:var(--quiet)}
@@ -28,11 +29,12 @@ rect.earned{fill:var(--good)}rect.lost{fill:var(--bad)}rect.open{fill:var(--open
 dl{display:grid;grid-template-columns:max-content 1fr;gap:3px 16px;margin:8px 0 0;font-size:13.5px}
 dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px}
-table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;width:100%;min-width:640px;font-size:13px;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:7px 12px;border-top:1px solid var(--line);vertical-align:top}
-thead th{border-top:0;color:var(--quiet);font-weight:500;white-space:nowrap}
-td.figure,th.figure{text-align:right;white-space:nowrap}td.name{white-space:nowrap;font-weight:550}
+thead th{border-top:0;color:var(--quiet);font-weight:500;vertical-align:bottom}
+td.figure,th.figure{text-align:right}td.figure{white-space:nowrap}td.name{white-space:nowrap;font-weight:550}
 tr.case th{background:color-mix(in srgb,var(--track) 45%,transparent);font:600 12.5px ui-monospace,"DejaVu Sans Mono",monospace}
+td.wide{min-width:176px}td.lines{white-space:pre}.against{color:var(--quiet);font-weight:400;margin-left:10px}
 td.fastest{font-weight:700;color:var(--good)}
 .pill{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12px;white-space:nowrap;background:var(--flat-soft);color:var(--ink)}
 .pill.good{background:var(--good-soft);color:var(--good)}.pill.bad{background:var(--bad-soft);color:var(--bad)}

@@ -52,7 +52,8 @@ VerifyResult verify(const Challenge& challenge, const Case& which, const Impleme
     Trial trial(
         {challenge, which, implementation, host_inputs, second_inputs, oracle, second_oracle, baseline});
     Outcome outcome = run_checks(trial);
-    return {std::move(outcome), std::move(trial.errors)};
+    const bool passed = std::holds_alternative<Passed>(outcome);
+    return {std::move(outcome), passed ? std::move(trial.errors) : std::nullopt};
   } catch (const CallFailed& error) {
     return {Failed{std::string(checks::kRunError) + ": " + error.what()}, std::nullopt};
   } catch (const CannotJudge& error) {

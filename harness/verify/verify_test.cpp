@@ -193,6 +193,7 @@ TEST(VerifyTolerance, a_baseline_far_from_the_truth_sets_no_tolerance) {
       Copying({64}, /*exact=*/false).judge(calling(copy_times(0.5f), Role::kBaseline));
   EXPECT_EQ(std::get<Wrong>(result.outcome).check, checks::kParity);
   EXPECT_THAT(outcome_reason(result.outcome), HasSubstr("near the truth"));
+  EXPECT_FALSE(result.errors.has_value());
 }
 
 TEST(VerifyTolerance, inputs_that_hardly_change_the_answer_reject_nothing_right) {

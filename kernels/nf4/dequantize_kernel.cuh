@@ -205,8 +205,19 @@ __device__ __forceinline__ void prefetch_inputs(const DeviceDequantize& p) {
   }
 }
 
+/// Threads a multiprocessor holds: registers are kept to what lets it be full, since bytes in flight are the
+/// speed.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+inline constexpr int kResidentThreads = 1024;
+#elif defined(__CUDA_ARCH__) && (__CUDA_ARCH__ == 860 || __CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200)
+inline constexpr int kResidentThreads = 1536;
+#else
+inline constexpr int kResidentThreads = 2048;
+#endif
+
 template <class Out, bool kNested, DequantizeVariant kVariant, bool kConstant, int kVectors, int kThreads>
-__global__ void __launch_bounds__(kThreads) dequantize_kernel(const __grid_constant__ DeviceDequantize p) {
+__global__ void __launch_bounds__(kThreads, kResidentThreads / kThreads)
+    dequantize_kernel(const __grid_constant__ DeviceDequantize p) {
   constexpr bool kPlain = kVariant == DequantizeVariant::kPlain;
   constexpr auto kCaching =
       kVariant == DequantizeVariant::kFused ? ptx::Caching::kStream : ptx::Caching::kDefault;

@@ -16,7 +16,7 @@
 namespace assay::reference::nf4 {
 namespace {
 
-__device__ float nf4_code[16] = {-1.0f,
+__device__ const float kNf4Code[16] = {-1.0f,
                                        -0.6961928009986877f,
                                        -0.5250730514526367f,
                                        -0.39491748809814453f,
@@ -32,7 +32,7 @@ __device__ float nf4_code[16] = {-1.0f,
                                        0.5626170039176941f,
                                        0.7229568362236023f,
                                        1.0f};
-__device__ float fp4_code[16] = {
+__device__ const float kFp4Code[16] = {
     0.0f,  0.005208333333f,  0.66666667f,  1.0f,  0.33333333f,  0.5f,  0.16666667f,  0.25f,
     -0.0f, -0.005208333333f, -0.66666667f, -1.0f, -0.33333333f, -0.5f, -0.16666667f, -0.25f};
 
@@ -96,7 +96,7 @@ __global__ void decode_kernel(const std::uint8_t* packed, const float* absmax, O
   __shared__ typename Store::TempStorage store;
   const std::int64_t bytes_in_all = (count + 1) / 2;
   const std::int64_t last_block = (bytes_in_all - 1) >> block_bytes_shift;
-  const float* code = fp4 ? fp4_code : nf4_code;
+  const float* code = fp4 ? kFp4Code : kNf4Code;
   std::uint8_t bytes[kPerThread];
   Out values[2 * kPerThread];
   // Tiles a grid apart, as the original walks them; a grid covers all, so each block makes one turn.

@@ -87,11 +87,14 @@ std::string static_code(const DeviceFacts&) {
   json evidence = json::object();
   std::string faults;
   int seen = 0;
-  for (const harness::KernelCode& code : harness::read_code(std::filesystem::read_symlink("/proc/self/exe"))) {
+  for (const harness::KernelCode& code :
+       harness::read_code(std::filesystem::read_symlink("/proc/self/exe"))) {
     if (code.kernel.find("nf4::dequantize_kernel") == std::string::npos)
       continue;
     ++seen;
     json& arch = evidence[code.arch];
+    if (arch.is_null())
+      arch = json::object();
     const auto worst = [&](const char* key, int value, bool larger) {
       if (!arch.contains(key) || (larger ? value > arch[key].get<int>() : value < arch[key].get<int>()))
         arch[key] = value;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums the puzzle's three options pair by pair and asks for the interval of the ratio of the sums.
 #include <algorithm>
+#include <set>
 
 #include "harness/measure/statistics.hpp"
 #include "harness/report/newest.hpp"
@@ -58,6 +59,7 @@ PuzzleTotal puzzle_total(const harness::RecordFile& records, harness::TimeMode m
                          const harness::CurrentSources& current) {
   PuzzleTotal total;
   std::vector<double> candidate, baseline;
+  std::set<std::string> baselines;
   for (const char* option : kOptions) {
     const Record* record = newest_record(records, option);
     const auto* passed = record != nullptr ? std::get_if<Passed>(&record->outcome) : nullptr;
@@ -75,7 +77,7 @@ PuzzleTotal puzzle_total(const harness::RecordFile& records, harness::TimeMode m
     add_samples(baseline, timing->baseline_samples_ns, first);
     total.candidate_ns += kMatricesPerOption * timing->candidate_ns;
     total.baseline_ns += kMatricesPerOption * timing->baseline_ns;
-    total.baselines += (first ? "" : ", ") + timing->baseline;
+    baselines.insert(timing->baseline);
     total.stale |= harness::report::is_stale(*record, current);
   }
   const std::size_t pairs = std::min(candidate.size(), baseline.size());
@@ -83,6 +85,9 @@ PuzzleTotal puzzle_total(const harness::RecordFile& records, harness::TimeMode m
     total.reason = "mode " + std::string(mode_name(mode)) + " has " + std::to_string(pairs) +
                    " pairs of samples in every option, expected at least " + std::to_string(kLeastPairs);
     return total;
+  }
+  for (const std::string& name : baselines) {
+    total.baselines += (total.baselines.empty() ? "" : ", ") + name;
   }
   candidate.resize(pairs);
   baseline.resize(pairs);

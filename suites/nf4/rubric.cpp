@@ -18,6 +18,7 @@ using harness::CurrentSources;
 using harness::Record;
 using harness::RecordFile;
 using harness::report::interval_text;
+using harness::report::time_text;
 Decision single_kernel(const RecordFile& file, const CurrentSources& current) {
   return decide_by_fields(file, current, "single_kernel_launch",
                           {{"graph_kernel_nodes", 1}, {"bytes_allocated", 0}}, 3, 0);
@@ -45,7 +46,8 @@ WorseSpeed worse_speed(const RecordFile& file, const CurrentSources& current) {
     }
     worse.stale |= total.stale;
     worse.proof +=
-        fmt::format("{} {} over {}; ", mode_name(mode), interval_text(*total.speedup), total.baselines);
+        fmt::format("{} {} ({} against {} of {}); ", mode_name(mode), interval_text(*total.speedup),
+                    time_text(total.candidate_ns), time_text(total.baseline_ns), total.baselines);
     if (!worse.lower_bound || total.speedup->ci_low < *worse.lower_bound) {
       worse.lower_bound = total.speedup->ci_low;
       counts = mode_name(mode).data();

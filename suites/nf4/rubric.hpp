@@ -18,7 +18,7 @@ struct PuzzleTotal {
   std::optional<harness::Interval>
       speedup;  ///< samples i of the options are one pair; unset: `reason` says why
   double candidate_ns = 0, baseline_ns = 0;  ///< sums of the medians
-  std::string baselines;                     ///< whose times were summed, an option each
+  std::string baselines;                     ///< whose times were summed, by name
   std::string reason;
   bool stale = false;  ///< a record that was used is older than its kernel
 };
