@@ -56,8 +56,7 @@ void put_optional(Json& object, const std::string& name, const std::optional<dou
 Json samples(const std::vector<double>& values) {
   Json result = Json::array();
   for (const double value : values) {
-    const Json whole = measured(std::round(value), "a sample in nanoseconds");
-    result.push_back(whole);
+    result.push_back(measured(std::round(value), "a sample in nanoseconds"));
   }
   return result;
 }

@@ -51,9 +51,9 @@ std::string memory_text(const Memory& memory) {
   }
   const std::int64_t baseline = *memory.baseline_peak_bytes;
   if (baseline == 0) {
-    return fmt::format("{} (baseline 0 B)", bytes_text(memory.peak_bytes));
+    return fmt::format("{}; baseline 0 B", bytes_text(memory.peak_bytes));
   }
-  return fmt::format("{} ({:.2f}x of {})", bytes_text(memory.peak_bytes),
+  return fmt::format("{}; {:.2f}x of {}", bytes_text(memory.peak_bytes),
                      static_cast<double>(memory.peak_bytes) / static_cast<double>(baseline),
                      bytes_text(baseline));
 }
@@ -63,9 +63,9 @@ std::string parity_text(const Parity& parity) {
       parity.elements > 0
           ? fmt::format("{} of {} differ", count_text(parity.mismatches), count_text(parity.elements))
           : plural(static_cast<std::size_t>(parity.mismatches), "mismatch", "mismatches");
-  text += fmt::format(", {} ulp", count_text(parity.max_ulp));
+  text += fmt::format("; {} ulp", count_text(parity.max_ulp));
   if (parity.limit) {
-    text += fmt::format(", error {:.2e} of {:.2e} allowed", parity.rel_err, *parity.limit);
+    text += fmt::format("; error {:.2e} of {:.2e} allowed", parity.rel_err, *parity.limit);
   }
   return text;
 }

@@ -175,8 +175,8 @@ std::string case_table(const ChallengeBoard& challenge) {
     text += fmt::format("<tr title=\"assay run &#39;{}&#39;\">", escape_html(row.path())) +
             cell(row.label(), "name") + cell(cells.speedup, "figure") + "<td>" +
             pill(cells.verdict, tone_of(row)) + "</td>" + cell(cells.time, "figure") +
-            lines_cell(cells.other_modes) + cell(cells.memory) + cell(cells.parity, "wide") +
-            cell(cells.ceiling, "figure") + "</tr>\n";
+            lines_cell(cells.other_modes) + lines_cell(cells.memory) + lines_cell(cells.parity) +
+            cell(cells.ceiling, "share") + "</tr>\n";
   }
   return text + kTableEnd;
 }

@@ -150,7 +150,7 @@ TEST(Markdown, shows_a_case_with_everything_that_was_measured) {
       markdown(example_file()),
       HasSubstr(
           "| 64x64/bf16/seed1 | fused | 1.50x \\[1.45, 1.55] | better | plain | 1.00 µs graph | wall 1.20x "
-          "\\[1.15, 1.25] | 1.00 KiB (0.25x of 4.00 KiB) | 0 of 4\u202f096 differ, 1 ulp, error 1.10e-03 "
+          "\\[1.15, 1.25] | 1.00 KiB; 0.25x of 4.00 KiB | 0 of 4\u202f096 differ; 1 ulp; error 1.10e-03 "
           "of "
           "1.30e-03 allowed | 96.7 % of copy rate |"));
 }

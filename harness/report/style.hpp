@@ -30,11 +30,11 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:3px 16px;margin:8px 0 
 dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px}
 table{border-collapse:collapse;width:100%;min-width:640px;font-size:13px;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:7px 12px;border-top:1px solid var(--line);vertical-align:top}
+th,td{text-align:left;padding:7px 10px;border-top:1px solid var(--line);vertical-align:top}
 thead th{border-top:0;color:var(--quiet);font-weight:500;vertical-align:bottom}
 td.figure,th.figure{text-align:right}td.figure{white-space:nowrap}td.name{white-space:nowrap;font-weight:550}
 tr.case th{background:color-mix(in srgb,var(--track) 45%,transparent);font:600 12.5px ui-monospace,"DejaVu Sans Mono",monospace}
-td.wide{min-width:176px}td.lines{white-space:pre}.against{color:var(--quiet);font-weight:400;margin-left:10px}
+td.lines{white-space:pre}td.share{text-align:right}thead th{overflow-wrap:anywhere;min-width:64px}.against{color:var(--quiet);font-weight:400;margin-left:10px}
 td.fastest{font-weight:700;color:var(--good)}
 .pill{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12px;white-space:nowrap;background:var(--flat-soft);color:var(--ink)}
 .pill.good{background:var(--good-soft);color:var(--good)}.pill.bad{background:var(--bad-soft);color:var(--bad)}

@@ -42,7 +42,7 @@ struct DequantizeCase {
   std::int32_t block_size = 64;
   bool nested = true;
   bool fp4 = false;
-  std::shared_ptr<const RealWeights> weights;  ///< null: random
+  std::shared_ptr<const RealWeights> weights = nullptr;  ///< null: random
 
   std::int64_t num_weights() const { return rows * cols; }
   std::int64_t num_blocks() const { return (num_weights() + block_size - 1) / block_size; }
