@@ -19,7 +19,7 @@ seconds=60 minimize=no run=yes targets=()
 while (($#)); do
   case $1 in
     --seconds)
-      [[ ${2:-} =~ ^[0-9]+$ ]] || die "expected a number of seconds after --seconds, found '${2:-}'"
+      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "expected a number of seconds after --seconds, found '${2:-}'"
       seconds=$2
       shift
       ;;
@@ -85,7 +85,8 @@ minimize_corpus() {
   local target=$1 folder=build/fuzz/$1 corpus
   corpus=$(corpus_of "$target")
   rm -rf "$folder/found" "$folder/merged" "$folder/control" && mkdir "$folder/found" "$folder/merged"
-  found_inputs "$corpus" "$folder/corpus" | xargs -r cp -t "$folder/found"
+  found_inputs "$folder/corpus" | xargs -r cp -t "$folder/found"
+  found_inputs "$corpus" | xargs -r cp -t "$folder/found"
   found_inputs "$corpus" | xargs -r rm
   "$folder/fuzz" -merge=1 -max_len=16384 -use_counters=0 -merge_control_file="$folder/control" "$folder/merged" "$corpus" \
     "$folder/found" 2>>"$folder/log"

@@ -13,6 +13,7 @@
 #include <hwy/cache_control.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 HWY_BEFORE_NAMESPACE();
@@ -55,11 +56,12 @@ template <ScalarType kType>
 void decode_blocks(const PackedWeights& w, std::int64_t first, std::int64_t last, void* out_bytes) {
   Decoder<kType> decoder(code_table(w.codebook).data());
   auto* const out = static_cast<Storage<kType>*>(out_bytes);
+  const int nested_shift = std::countr_zero(
+      static_cast<std::uint32_t>(w.nested_block_size));  // a division would cost as much as the block
   for (std::int64_t block = first; block < last; ++block) {
     float absmax;
     if (w.nested()) {
-      const float product =
-          w.nested_code[w.absmax_codes[block]] * w.nested_absmax[block / w.nested_block_size];
+      const float product = w.nested_code[w.absmax_codes[block]] * w.nested_absmax[block >> nested_shift];
       absmax = product + *w.nested_offset;
     } else {
       absmax = w.absmax[block];

@@ -3,6 +3,7 @@
 // conversions. What one writes first and what the compiler then optimizes (-O3); no intrinsics, no threads,
 // nothing held back.
 #include <algorithm>
+#include <bit>
 #include <stdexcept>
 
 #include "reference/nf4/dequantize.hpp"
@@ -16,11 +17,11 @@ template <class Value, class Round>
 void dequantize_as(const QuantizedWeights& w, Value* out, Round round) {
   const float* code = w.codebook == Codebook::kNf4 ? kNf4Code : kFp4Code;
   const std::int64_t num_blocks = (w.count + w.block_size - 1) / w.block_size;
+  const int nested_shift = std::countr_zero(static_cast<std::uint32_t>(w.nested_block_size));
   for (std::int64_t block = 0; block < num_blocks; ++block) {
     float absmax;
     if (w.absmax_codes != nullptr) {
-      const float product =
-          w.nested_code[w.absmax_codes[block]] * w.nested_absmax[block / w.nested_block_size];
+      const float product = w.nested_code[w.absmax_codes[block]] * w.nested_absmax[block >> nested_shift];
       absmax = product + *w.nested_offset;
     } else {
       absmax = w.absmax[block];
