@@ -91,7 +91,7 @@ minimize_corpus() {
   "$folder/fuzz" -merge=1 -max_len=16384 -use_counters=0 -merge_control_file="$folder/control" "$folder/merged" "$corpus" \
     "$folder/found" 2>>"$folder/log"
   most_covering "$folder/control" "$folder/found" | xargs -r cp -t "$corpus"
-  say "$target: corpus of $(find "$corpus" -type f | wc -l) files, $(du -sb "$corpus" | cut -f 1) bytes"
+  say "$target: corpus of $(find "$corpus" -type f -printf '%s\n' | awk '{bytes += $1} END {print NR " files, " bytes " bytes"}')"
 }
 
 # Prints which files of a folder to keep, greedily. A libFuzzer control file: two counts, the file names, then lines

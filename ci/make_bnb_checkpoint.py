@@ -4,8 +4,8 @@
 
 A quarter of the size and exactly what people load, so real weights can travel to a GPU machine:
     ci/make_bnb_checkpoint.py model.safetensors model-bnb-4bit.safetensors --keep 'layers\\.[0-3]\\.'
-INPUT is a safetensors file, an index (*.safetensors.index.json) or the directory of either. Every matrix whose name --keep
-finds is quantized; everything else is left out, and counted.
+INPUT is a safetensors file, an index (*.safetensors.index.json) or the directory of either. Every matrix whose name
+--keep finds is quantized; everything else is left out, and counted.
 """
 
 import argparse
@@ -29,7 +29,9 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
-    parser.add_argument("--keep", default="", metavar="REGEX", help="quantize the matrices with this in their name (default: all)")
+    parser.add_argument(
+        "--keep", default="", metavar="REGEX", help="quantize the matrices with this in their name (default: all)"
+    )
     parser.add_argument("--quant-type", choices=("nf4", "fp4"), default="nf4")
     parser.add_argument("--block-size", type=int, choices=BLOCK_SIZES, default=64)
     parser.add_argument("--single-level", action="store_true", help="keep absmax in f32 (default: nested statistics)")
@@ -41,7 +43,9 @@ def shards(path):
     if path.is_dir():
         found = sorted(path.glob("*.safetensors.index.json")) or sorted(path.glob("*.safetensors"))
         if len(found) != 1:
-            raise BadInput(f"{path}: expected one index or one safetensors file, found {len(found)}; pass the file that is meant")
+            raise BadInput(
+                f"{path}: expected one index or one safetensors file, found {len(found)}; pass the file that is meant"
+            )
         path = found[0]
     if path.name.endswith(".safetensors.index.json"):
         names = json.loads(path.read_text())["weight_map"].values()
@@ -102,7 +106,8 @@ def convert(arguments):
             print(f"\r{kept} matrices", end="", file=sys.stderr, flush=True)
     if not kept:
         raise BadInput(
-            f"{arguments.input}: expected a matrix of F16, BF16 or F32 whose name has '{arguments.keep}', found none in {left_out} tensors"
+            f"{arguments.input}: expected a matrix of F16, BF16 or F32 whose name has '{arguments.keep}', "
+            f"found none in {left_out} tensors"
         )
     pending = arguments.output.with_name(arguments.output.name + ".part")
     try:
@@ -115,7 +120,8 @@ def convert(arguments):
     size = arguments.output.stat().st_size
     if sys.stderr.isatty():
         print("\r", end="", file=sys.stderr)
-    print(f"{arguments.output}: {kept} matrices in {size / 2**20:.1f} MiB, {left_out} other tensors left out", file=sys.stderr)
+    text = f"{kept} matrices in {size / 2**20:.1f} MiB, {left_out} other tensors left out"
+    print(f"{arguments.output}: {text}", file=sys.stderr)
 
 
 def main():
@@ -126,7 +132,8 @@ def main():
         print(f"make_bnb_checkpoint.py: {error}", file=sys.stderr)
         return 2
     except ImportError as error:
-        print(f"make_bnb_checkpoint.py: expected torch, safetensors and bitsandbytes, found {error}; run ci/bootstrap.sh", file=sys.stderr)
+        wanted = "torch, safetensors and bitsandbytes"
+        print(f"make_bnb_checkpoint.py: expected {wanted}, found {error}; run ci/bootstrap.sh", file=sys.stderr)
         return 2
     return 0
 

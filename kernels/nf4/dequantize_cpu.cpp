@@ -26,56 +26,84 @@ namespace assay::kernels::nf4::HWY_NAMESPACE {
 constexpr std::size_t kOutputAhead = 4096;
 constexpr std::size_t kInputAhead = 1024;
 
+/// absmax of one block after the other. A copy, so that stores to the output cannot be taken to change it.
+class Scales {
+ public:
+  explicit Scales(const PackedWeights& w)
+      : absmax_(w.absmax),
+        codes_(w.absmax_codes),
+        nested_absmax_(w.nested_absmax),
+        nested_code_(w.nested_code),
+        offset_(w.nested() ? *w.nested_offset : 0.0f),
+        nested_shift_(std::countr_zero(static_cast<std::uint32_t>(w.nested_block_size))) {}
+
+  HWY_INLINE float operator[](std::int64_t block) const {
+    if (codes_ == nullptr)
+      return absmax_[block];
+    const float product = nested_code_[codes_[block]] * nested_absmax_[block >> nested_shift_];
+    return product + offset_;
+  }
+
+ private:
+  const float* absmax_;
+  const std::uint8_t* codes_;
+  const float *nested_absmax_, *nested_code_;
+  float offset_;
+  int nested_shift_;
+};
+
 template <ScalarType kType>
 HWY_INLINE void decode_steps(const Decoder<kType>& decoder, const std::uint8_t* HWY_RESTRICT packed,
-                             std::int64_t count, Storage<kType>* HWY_RESTRICT out) {
+                             int steps, Storage<kType>* HWY_RESTRICT out) {
   constexpr int kWeights = Decoder<kType>::kWeights;
-  constexpr int kLine = 64 / static_cast<int>(sizeof(Storage<kType>));
-  for (std::int64_t i = 0; i < count; i += kWeights) {
-    if (kWeights >= kLine || i % kLine == 0)
-      hwy::Prefetch(reinterpret_cast<const char*>(out + i) + kOutputAhead);
-    if (kWeights > kLine)
-      hwy::Prefetch(reinterpret_cast<const char*>(out + i) + kOutputAhead + 64);
-    decoder.step(packed + i / 2, out + i);
+  constexpr int kBytes = kWeights * static_cast<int>(sizeof(Storage<kType>));
+  for (int i = 0; i < steps; ++i) {
+    if (kBytes >= 64 || i % (64 / kBytes) == 0)
+      hwy::Prefetch(reinterpret_cast<const char*>(out) + kOutputAhead);
+    if (kBytes > 64)
+      hwy::Prefetch(reinterpret_cast<const char*>(out) + kOutputAhead + 64);
+    decoder.step(packed, out);
+    packed += kWeights / 2;
+    out += kWeights;
   }
 }
 
-/// The last weights of all, fewer than a step: through buffers, so that nothing beyond either end is touched.
+/// The last block of all, shorter than the others: its last weights, fewer than a step, go through buffers,
+/// so that nothing beyond either end is touched.
 template <ScalarType kType>
-HWY_NOINLINE void decode_rest(const Decoder<kType>& decoder, const std::uint8_t* packed, std::int64_t count,
-                              Storage<kType>* out) {
+HWY_NOINLINE void decode_shorter_block(const float* code, float scale, const std::uint8_t* packed,
+                                       std::int64_t count, Storage<kType>* out) {
   constexpr int kWeights = Decoder<kType>::kWeights;
-  std::uint8_t padded[kWeights / 2 + 1] = {};
+  Decoder<kType> decoder(code);
+  decoder.set_scale(scale);
+  const std::int64_t rest = count % kWeights, whole = count - rest;
+  decode_steps<kType>(decoder, packed, static_cast<int>(whole / kWeights), out);
+  std::uint8_t padded[kWeights / 2] = {};
   Storage<kType> values[kWeights];
-  std::memcpy(padded, packed, static_cast<std::size_t>(count + 1) / 2);
+  std::memcpy(padded, packed + whole / 2, static_cast<std::size_t>(rest + 1) / 2);
   decoder.step(padded, values);
-  std::memcpy(out, values, static_cast<std::size_t>(count) * sizeof(Storage<kType>));
+  std::memcpy(out + whole, values, static_cast<std::size_t>(rest) * sizeof(Storage<kType>));
 }
 
 template <ScalarType kType>
 void decode_blocks(const PackedWeights& w, std::int64_t first, std::int64_t last, void* out_bytes) {
-  Decoder<kType> decoder(code_table(w.codebook).data());
-  auto* const out = static_cast<Storage<kType>*>(out_bytes);
-  const int nested_shift = std::countr_zero(
-      static_cast<std::uint32_t>(w.nested_block_size));  // a division would cost as much as the block
-  for (std::int64_t block = first; block < last; ++block) {
-    float absmax;
-    if (w.nested()) {
-      const float product = w.nested_code[w.absmax_codes[block]] * w.nested_absmax[block >> nested_shift];
-      absmax = product + *w.nested_offset;
-    } else {
-      absmax = w.absmax[block];
-    }
-    decoder.set_scale(absmax);
-    const std::int64_t begin = block * w.block_size;
-    const std::int64_t count = std::min<std::int64_t>(w.block_size, w.num_weights - begin);
-    const std::int64_t rest = count % Decoder<kType>::kWeights;
-    const std::uint8_t* const packed = w.packed + begin / 2;
+  const float* const code = code_table(w.codebook).data();
+  const Scales scales(w);
+  const std::int64_t block_size = w.block_size, num_weights = w.num_weights;
+  const std::int64_t whole = std::min(last, num_weights / block_size);
+  const int steps = static_cast<int>(block_size / Decoder<kType>::kWeights);
+  const std::uint8_t* packed = w.packed + first * block_size / 2;
+  auto* out = static_cast<Storage<kType>*>(out_bytes) + first * block_size;
+  Decoder<kType> decoder(code);
+  for (std::int64_t block = first; block < whole; ++block) {
+    decoder.set_scale(scales[block]);
     hwy::Prefetch(packed + kInputAhead);
-    decode_steps<kType>(decoder, packed, count - rest, out + begin);
-    if (rest != 0)
-      decode_rest<kType>(decoder, packed + (count - rest) / 2, rest, out + begin + (count - rest));
+    decode_steps<kType>(decoder, packed, steps, out);
+    packed += block_size / 2;
+    out += block_size;
   }
+  if (whole < last)
+    decode_shorter_block<kType>(code, scales[whole], packed, num_weights - whole * block_size, out);
 }
 
 void decode(const PackedWeights& weights, ScalarType type, std::int64_t first, std::int64_t last, void* out) {

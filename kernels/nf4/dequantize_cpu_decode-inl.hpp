@@ -37,9 +37,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <ScalarType kType>
 using Storage = std::conditional_t<kType == ScalarType::kFloat32, std::uint32_t, std::uint16_t>;
 
-/// Bits of f32 lanes rounded to kType, in the low bits of 32-bit lanes.
+/// f32 lanes rounded to kType: f32 fills the 32-bit lane, f16 and bf16 its upper half (the lower one is
+/// anything).
 template <ScalarType kType, class DF, class VF = hn::Vec<DF>>
-HWY_INLINE hn::Vec<hn::RebindToUnsigned<DF>> rounded_bits(DF df, VF value) {
+HWY_INLINE hn::Vec<hn::RebindToUnsigned<DF>> rounded(DF df, VF value) {
   const hn::RebindToUnsigned<DF> du;
   const auto is_nan = hn::RebindMask(du, hn::IsNaN(value));
   const auto bits = hn::BitCast(du, value);
@@ -47,36 +48,37 @@ HWY_INLINE hn::Vec<hn::RebindToUnsigned<DF>> rounded_bits(DF df, VF value) {
   if constexpr (kType == ScalarType::kFloat32) {
     return hn::IfThenElse(is_nan, hn::Set(du, 0x7fffffffu), bits);
   } else if constexpr (kType == ScalarType::kBfloat16) {
-    const auto to_even = hn::Add(hn::And(hn::ShiftRight<16>(bits), one), hn::Set(du, 0x7fffu));
-    return hn::IfThenElse(is_nan, hn::Set(du, 0x7fffu), hn::ShiftRight<16>(hn::Add(bits, to_even)));
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), one);
+    const auto carried = hn::Add(hn::Add(bits, hn::Set(du, 0x7fffu)), odd);
+    return hn::IfThenElse(is_nan, hn::Set(du, 0x7fff0000u), carried);
   } else {
     const auto magnitude = hn::And(bits, hn::Set(du, 0x7fffffffu));
-    const auto sign = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 0x8000u));
     // Normal: rebias the exponent from 127 to 15, then drop 13 bits to nearest even.
-    const auto to_even =
-        hn::Add(hn::And(hn::ShiftRight<13>(magnitude), one), hn::Set(du, 0xfffu - (112u << 23)));
-    const auto normal = hn::ShiftRight<13>(hn::Add(magnitude, to_even));
+    const auto odd = hn::And(hn::ShiftRight<13>(magnitude), one);
+    const auto rebiased = hn::Add(magnitude, hn::Set(du, 0xfffu - (112u << 23)));
+    const auto normal = hn::ShiftRight<13>(hn::Add(rebiased, odd));
     // Subnormal, below 2^-14: adding 0.5 makes the f32 adder round at 2^-24, f16's smallest step.
     const auto half = hn::Set(df, 0.5f);
-    const auto subnormal =
-        hn::Sub(hn::BitCast(du, hn::Add(hn::BitCast(df, magnitude), half)), hn::BitCast(du, half));
+    const auto added = hn::BitCast(du, hn::Add(hn::BitCast(df, magnitude), half));
+    const auto subnormal = hn::Sub(added, hn::BitCast(du, half));
     const auto is_subnormal = hn::Lt(hn::BitCast(df, magnitude), hn::Set(df, 0x1p-14f));
     const auto is_overflow = hn::Ge(hn::BitCast(df, magnitude), hn::Set(df, 65520.0f));
     auto result = hn::IfThenElse(hn::RebindMask(du, is_subnormal), subnormal, normal);
     result = hn::IfThenElse(hn::RebindMask(du, is_overflow), hn::Set(du, 0x7c00u), result);
-    return hn::IfThenElse(is_nan, hn::Set(du, 0x7fffu), hn::Or(result, sign));
+    result = hn::Or(hn::ShiftLeft<16>(result), hn::And(bits, hn::Set(du, 0x80000000u)));
+    return hn::IfThenElse(is_nan, hn::Set(du, 0x7fff0000u), result);
   }
 }
 
 /// Rounded products of the 16 codes and a scale.
 template <ScalarType kType>
 HWY_INLINE void rounded_products(const float* HWY_RESTRICT code, float scale,
-                                 std::uint32_t* HWY_RESTRICT bits) {
+                                 std::uint32_t* HWY_RESTRICT words) {
   const hn::CappedTag<float, 16> df;
+  const hn::RebindToUnsigned<decltype(df)> du;
   const auto factor = hn::Set(df, scale);
   for (std::size_t i = 0; i < 16; i += hn::Lanes(df))
-    hn::Store(rounded_bits<kType>(df, hn::Mul(hn::Load(df, code + i), factor)),
-              hn::RebindToUnsigned<decltype(df)>(), bits + i);
+    hn::Store(rounded<kType>(df, hn::Mul(hn::LoadU(df, code + i), factor)), du, words + i);
 }
 
 #if HWY_TARGET == HWY_SCALAR
@@ -88,8 +90,9 @@ class Decoder {
   explicit Decoder(const float* code) : code_(code) {}
   void set_scale(float scale) { rounded_products<kType>(code_, scale, table_); }
   void step(const std::uint8_t* HWY_RESTRICT packed, Storage<kType>* HWY_RESTRICT out) const {
-    out[0] = static_cast<Storage<kType>>(table_[*packed >> 4]);
-    out[1] = static_cast<Storage<kType>>(table_[*packed & 15]);
+    constexpr int kShift = 32 - 8 * static_cast<int>(sizeof(Storage<kType>));
+    out[0] = static_cast<Storage<kType>>(table_[*packed >> 4] >> kShift);
+    out[1] = static_cast<Storage<kType>>(table_[*packed & 15] >> kShift);
   }
 
  private:
@@ -111,9 +114,7 @@ class Decoder {
   explicit Decoder(const float* code) : code_(hn::LoadU(kFloats, code)), table_(hn::Zero(kWords)) {}
 
   HWY_INLINE void set_scale(float scale) {
-    table_ = rounded_bits<kType>(kFloats, hn::Mul(code_, hn::Set(kFloats, scale)));
-    if constexpr (kType != ScalarType::kFloat32)
-      table_ = hn::Or(table_, hn::ShiftLeft<16>(table_));  // entries 2c and 2c + 1 of 32 are both code c
+    table_ = rounded<kType>(kFloats, hn::Mul(code_, hn::Set(kFloats, scale)));
   }
 
   HWY_INLINE void step(const std::uint8_t* HWY_RESTRICT packed, Storage<kType>* HWY_RESTRICT out) const {
@@ -121,14 +122,15 @@ class Decoder {
       const hn::ScalableTag<std::uint64_t> wide;
       const auto byte = hn::Vec<decltype(wide)>{
           _mm512_cvtepu8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed)))};
-      const auto index =
-          hn::Or(hn::ShiftRight<4>(byte), hn::ShiftLeft<32>(byte));  // the permute reads 4 bits
+      // Of 16 words the permute picks one by 4 bits.
+      const auto index = hn::Or(hn::ShiftRight<4>(byte), hn::ShiftLeft<32>(byte));
       hn::StoreU(hn::Vec<decltype(kWords)>{_mm512_permutexvar_epi32(index.raw, table_.raw)}, kWords, out);
     } else {
-      const auto byte =
-          hn::PromoteTo(kWords, hn::LoadU(hn::Rebind<std::uint8_t, decltype(kWords)>(), packed));
+      const hn::Rebind<std::uint8_t, decltype(kWords)> narrow;
+      const auto byte = hn::PromoteTo(kWords, hn::LoadU(narrow, packed));
+      // Of 32 halves the permute picks one by 5 bits: 2c + 1 is the upper half of word c.
       const auto index =
-          hn::Or(hn::ShiftRight<3>(byte), hn::ShiftLeft<17>(byte));  // reads 5 bits, the low one is free
+          hn::Or3(hn::ShiftRight<3>(byte), hn::ShiftLeft<17>(byte), hn::Set(kWords, 0x00010001u));
       hn::StoreU(hn::Vec<decltype(kWords)>{_mm512_permutexvar_epi16(index.raw, table_.raw)}, kWords,
                  reinterpret_cast<std::uint32_t*>(out));
     }
@@ -174,28 +176,28 @@ class PlaneDecoder {
   explicit PlaneDecoder(const float* code) : code_(code), spread_(hn::LoadU(kBytes, spread().data())) {}
 
   HWY_INLINE void set_scale(float scale) {
-    alignas(64) std::uint32_t bits[16];
-    rounded_products<kType>(code_, scale, bits);
-    // Transpose 16 words of 4 bytes into 4 planes of 16 bytes; the planes above the value's size fall away.
+    alignas(64) std::uint32_t words[16];
+    rounded_products<kType>(code_, scale, words);
+    // Transpose 16 words of 4 bytes into 4 planes of 16 bytes; a 16-bit value has the upper two.
     const hn::Full128<std::uint8_t> d8;
     const hn::Full128<std::uint32_t> d32;
     const hn::Full128<std::uint64_t> d64;
     alignas(16) static constexpr std::uint8_t kGather[16] = {0, 4, 8,  12, 1, 5, 9,  13,
                                                              2, 6, 10, 14, 3, 7, 11, 15};
     const auto quad = [&](int i) {
-      const auto words = hn::BitCast(d8, hn::Load(d32, bits + 4 * i));
-      return hn::BitCast(d32, hn::TableLookupBytes(words, hn::Load(d8, kGather)));
+      const auto four = hn::BitCast(d8, hn::Load(d32, words + 4 * i));
+      return hn::BitCast(d32, hn::TableLookupBytes(four, hn::Load(d8, kGather)));
     };
     const auto q0 = quad(0), q1 = quad(1), q2 = quad(2), q3 = quad(3);
-    const auto low01 = hn::BitCast(d64, hn::InterleaveLower(d32, q0, q1));
-    const auto low23 = hn::BitCast(d64, hn::InterleaveLower(d32, q2, q3));
-    plane_[0] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveLower(d64, low01, low23)));
-    plane_[1] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveUpper(d64, low01, low23)));
+    const auto high01 = hn::BitCast(d64, hn::InterleaveUpper(d32, q0, q1));
+    const auto high23 = hn::BitCast(d64, hn::InterleaveUpper(d32, q2, q3));
+    plane_[kSize - 2] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveLower(d64, high01, high23)));
+    plane_[kSize - 1] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveUpper(d64, high01, high23)));
     if constexpr (kSize == 4) {
-      const auto high01 = hn::BitCast(d64, hn::InterleaveUpper(d32, q0, q1));
-      const auto high23 = hn::BitCast(d64, hn::InterleaveUpper(d32, q2, q3));
-      plane_[2] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveLower(d64, high01, high23)));
-      plane_[3] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveUpper(d64, high01, high23)));
+      const auto low01 = hn::BitCast(d64, hn::InterleaveLower(d32, q0, q1));
+      const auto low23 = hn::BitCast(d64, hn::InterleaveLower(d32, q2, q3));
+      plane_[0] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveLower(d64, low01, low23)));
+      plane_[1] = to_all_lanes(kBytes, hn::BitCast(d8, hn::InterleaveUpper(d64, low01, low23)));
     }
   }
 

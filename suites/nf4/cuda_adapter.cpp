@@ -44,6 +44,7 @@ harness::Implementation cuda_variant(std::string name, std::string about,
                  "kernels/nf4/dequantize.cu",
                  "kernels/nf4/dequantize.hpp",
                  "kernels/nf4/dequantize_kernel.cuh",
+                 "kernels/nf4/dequantize_decode.cuh",
                  "kernels/nf4/dequantize_config.cpp",
                  "kernels/nf4/format.hpp"};
   out.target = [variant] {

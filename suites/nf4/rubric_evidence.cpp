@@ -30,7 +30,7 @@ Decision open(std::string why) {
   return {Status::kOpen, 0, std::move(why)};
 }
 Decision stale(const std::string& what) {
-  return {Status::kStale, 0, what + " is older than the sources of " + std::string(kOurs) + "; run it again"};
+  return {Status::kStale, 0, what + " was measured with older sources; run it again"};
 }
 
 const Check* find_check(const RecordFile& file, const std::string& name) {

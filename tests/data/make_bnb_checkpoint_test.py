@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""ci/make_bnb_checkpoint.py: same tensors as Linear4bit saves, and bad input leaves a message and no file. Run by pytest."""
+"""ci/make_bnb_checkpoint.py: same tensors as Linear4bit saves; bad input leaves a message and no file. Run by pytest."""
 
 import importlib.util
 import pathlib
@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 DATA = pathlib.Path(__file__).parent
+DENSE = (DATA / "dense.safetensors").read_bytes()
 SCRIPT = DATA.parent.parent / "ci" / "make_bnb_checkpoint.py"
 
 
@@ -48,8 +49,8 @@ def test_result_is_what_linear4bit_saves(tmp_path, convert, quant_type):
     [
         ("empty.safetensors", b"", [], "expected a safetensors file"),
         ("noise.safetensors", b"\x07" * 64, [], "expected a safetensors file"),
-        ("dense.safetensors", (DATA / "dense.safetensors").read_bytes(), ["--keep", "no_such_layer"], "expected a matrix"),
-        ("dense.safetensors", (DATA / "dense.safetensors").read_bytes()[:-9], [], "expected a safetensors file"),
+        ("whole.safetensors", DENSE, ["--keep", "no_such_layer"], "expected a matrix"),
+        ("cut.safetensors", DENSE[:-9], [], "expected a safetensors file"),
     ],
 )
 def test_bad_input_says_why_and_leaves_nothing(tmp_path, convert, capsys, name, content, options, message):

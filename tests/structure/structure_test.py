@@ -25,7 +25,9 @@ TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|caffe2)/')
 
 MAX_LINES = 300
 # path -> lines it may have, and why it is one file.
-LONG_FILES: dict[str, int] = {}
+LONG_FILES: dict[str, int] = {
+    "harness/record/record_test.cpp": 340,  # one record a field that must be refused
+}
 
 
 def checkout() -> list[Path]:
