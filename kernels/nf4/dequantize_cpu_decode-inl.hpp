@@ -4,9 +4,8 @@
 // A block has only 16 different values, so multiply and rounding happen 16 times a block, not once a weight:
 // set_scale() makes the block's table of finished output values, step() only looks up. Where the lookup lives
 // decides the rest:
-//   AVX-512     the table is one register, and a register-wide permute looks up 32 (f32: 16) weights at once
-//   otherwise   the table is cut into byte planes of 16 bytes, which a byte shuffle looks up per 128-bit
-//   lane; the planes
+//   AVX-512     the table is one register; a permute over it looks up 32 weights at once (f32: 16)
+//   otherwise   the table is cut into byte planes of 16 bytes; a byte shuffle looks up in each, and the bytes
 //               of a value are interleaved again
 //   no vectors  an array
 // All make the same bits: fl(code * scale), one rounding to the output type, NaN canonical (0x7fff, 0x7fff,

@@ -11,6 +11,7 @@
 // clang-format on
 
 #include <algorithm>
+#include <limits>
 
 #include "kernels/nf4/quantize.hpp"
 
@@ -37,6 +38,7 @@ Bounds make_bounds(Codebook codebook) {
         codebook == Codebook::kNf4 ? static_cast<std::uint8_t>(place) : kFp4Ascending[place];
   for (int place = 0; place < 15; ++place)
     bounds.midpoint[place] = (table[bounds.code_at[place]] + table[bounds.code_at[place + 1]]) / 2.0f;
+  bounds.midpoint[15] = std::numeric_limits<float>::infinity();
   bounds.place_of_zero = 7;  // after seven negative values, in either table
   return bounds;
 }

@@ -34,7 +34,7 @@ constexpr float kLeastDivisor = 1e-38f;
 /// The decision bounds between ascending values, and which code each place among them has.
 struct Bounds {
   alignas(16) std::uint8_t code_at[16];
-  float midpoint[15];
+  alignas(64) float midpoint[16];  // 15, and infinity
   std::uint8_t place_of_zero;
 };
 
@@ -90,22 +90,40 @@ HWY_INLINE float widen_block(const void* in, std::int64_t begin, std::int64_t co
   return hn::GetLane(hn::BitCast(df, hn::MaxOfLanes(di, largest)));
 }
 
-/// Places of kGroup values among the ascending codes: 15 less the midpoints that are >= x. A multiply by
-/// `scale`, or a division, makes x.
+/// Places of x among the ascending codes: the number of midpoints that are not >= x.
+template <class DF, class VF = hn::Vec<DF>>
+HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> place_of(DF df, VF x, const Bounds& bounds) {
+  const hn::RebindToSigned<DF> di;
+  if constexpr (hn::MaxLanes(df) == 16) {  // the midpoints are one register: halve the interval four times
+    const auto midpoints = hn::Load(df, bounds.midpoint);
+    auto place = hn::Zero(di);
+    for (const std::int32_t half : {8, 4, 2, 1}) {
+      const auto probe = hn::IndicesFromVec(df, hn::Add(place, hn::Set(di, half - 1)));
+      const auto below = hn::Ge(hn::TableLookupLanes(midpoints, probe), x);
+      place = hn::IfThenElse(hn::RebindMask(di, below), place, hn::Add(place, hn::Set(di, half)));
+    }
+    return place;
+  } else {  // count down from 15
+    auto place = hn::Set(di, 15);
+    for (int i = 0; i < 15; ++i) {
+      const auto not_below = hn::Ge(hn::Set(df, bounds.midpoint[i]), x);
+      place = hn::Add(place, hn::VecFromMask(di, hn::RebindMask(di, not_below)));
+    }
+    return place;
+  }
+}
+
+/// Places of kGroup values; a multiply by `scale`, or a division, makes x.
 template <bool kDivide>
 HWY_INLINE void places_of(const float* HWY_RESTRICT values, float scale, const Bounds& bounds,
                           std::uint8_t* HWY_RESTRICT places) {
   const hn::CappedTag<float, 16> df;
-  const hn::RebindToSigned<decltype(df)> di;
   const hn::Rebind<std::uint8_t, decltype(df)> d8;
   const auto factor = hn::Set(df, scale);
   for (std::int64_t i = 0; i < kGroup; i += static_cast<std::int64_t>(hn::Lanes(df))) {
     const auto value = hn::Load(df, values + i);
     const auto x = kDivide ? hn::Div(value, factor) : hn::Mul(value, factor);
-    auto place = hn::Set(di, 15);
-    for (const float midpoint : bounds.midpoint)
-      place = hn::Add(place, hn::VecFromMask(di, hn::RebindMask(di, hn::Ge(hn::Set(df, midpoint), x))));
-    hn::Store(hn::DemoteTo(d8, place), d8, places + i);
+    hn::Store(hn::DemoteTo(d8, place_of(df, x, bounds)), d8, places + i);
   }
 }
 

@@ -157,6 +157,27 @@ TEST_P(EveryInstructionSetQuantizes, values_on_and_beside_the_decision_bounds) {
   }
 }
 
+TEST_P(EveryInstructionSetQuantizes, a_shorter_block_divides_where_a_whole_one_multiplies) {
+  const auto table = code_table(Codebook::kNf4);
+  const float bound = (table[14] + table[15]) / 2;
+  bool differs = false;
+  for (int absmax = 1; absmax < 200; ++absmax) {
+    const auto largest = static_cast<float>(absmax);
+    std::vector<float> values(64, 0.0f);
+    values[0] = largest;
+    values[1] = bound * largest;
+    values[2] = std::nextafter(values[1], 0.0f);
+    values[3] = std::nextafter(values[1], 1e9f);
+    const auto whole = quantize(GetParam(), values, ScalarType::kFloat32, 64, Codebook::kNf4);
+    ASSERT_EQ(whole, rules(values, 64, Codebook::kNf4));
+    values.resize(60);
+    const auto shorter = quantize(GetParam(), values, ScalarType::kFloat32, 64, Codebook::kNf4);
+    ASSERT_EQ(shorter, rules(values, 64, Codebook::kNf4));
+    differs |= whole.packed[0] != shorter.packed[0] || whole.packed[1] != shorter.packed[1];
+  }
+  EXPECT_TRUE(differs);
+}
+
 TEST_P(EveryInstructionSetQuantizes, blocks_of_zeros_nan_infinity_and_subnormals) {
   for (const float special : {0.0f, -0.0f, NAN, kInfinity, -kInfinity, 1e-40f, -1e-38f, 3e38f}) {
     for (const std::size_t count : {64u, 65u, 99u, 128u}) {

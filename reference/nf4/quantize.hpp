@@ -1,39 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantization as bitsandbytes 0.50.2 does it, once as on its CPU path and once as on its CUDA path: they
 // differ.
+// clang-format off
 //
-// 4-bit, per block of `block_size` weights v (f32 after an exact widening), code and spare nibble of an odd
-// length:
-//                      CPU (backends/default/ops.py quantize_4bit)   CUDA (csrc/kernels.cu
-//                      kQuantizeBlockwise*)
-//   absmax             max|v|, NaN if any v is NaN                   max|v| over what is not NaN; subnormals
-//   are 0 a block of zeros   absmax 0, codes of 0                          absmax 0, all codes 0 (0 * inf =
-//   NaN, which decides
-//                                                                    every comparison against it): -1 in NF4
-//   scaled x           v * (1 / max(absmax, 1e-38f))                 v * r, r = rcp.approx.ftz(absmax)
-//   … in the last,     v / absmax; absmax itself at least 1e-38f     as in any other block
-//     shorter block
-//   NF4 code           number of midpoints not >= x                  number of kNf4CudaBound < x (four differ
-//   by an ulp) FP4 code           the same over ascending values, so ties go    by |x| against kFp4CudaBound,
-//   sign x < 0, so ties go
-//                      to the smaller value; (0, 1/384] is code 8    to the smaller magnitude; [0, 1/384] is
-//                      code 0
-//   NaN                the last code of the ascending order          code 0
-//   spare nibble       code of x = 0                                 code of x = 0 (code 0 in a block of
-//   zeros) subnormals         kept                                          flushed to 0 in every multiply
-//   and comparison: the
-//                                                                    library is built with --use_fast_math
+// 4-bit, per block of `block_size` weights v (widened to f32 exactly). CPU: backends/default/ops.py quantize_4bit. CUDA:
+// csrc/kernels.cu kQuantizeBlockwise*, built with --use_fast_math: every multiply and comparison flushes subnormals.
 //
-// 8-bit, per block of `nested_block_size` values v = absmax - offset (f32), ascending code table of 256:
-//                      CPU (csrc/cpu_ops.cpp quantize_cpu)           CUDA (csrc/kernels.cu dQuantize)
-//   absmax             max|v| over what is not NaN                   the same, subnormals 0
-//   a block of zeros   all codes 0                                   all codes 0 (NaN)
-//   scaled x           clamp(v * (1 / absmax), -1, 1)                v * rcp.approx.ftz(absmax)
-//   code               x is first cut to one of 65536 steps,         nearest by f32 midpoints, a tie goes to
-//   the even
-//                      k = trunc(fma((x + 1) * 0.5, 65535, 0.5)),    code
-//                      then number of midpoints < 2k / 65535 - 1
-//   NaN                code of k = 0, which is 0                     0
+//   absmax            CPU   max|v|, NaN if any v is NaN
+//                     CUDA  max|v| over what is not NaN, subnormals counting as 0
+//   block of zeros    CPU   codes of the value 0
+//                     CUDA  all codes 0, which is -1 in NF4: 0 * inf is NaN, and every comparison with it false
+//   scaled x          CPU   v * (1 / max(absmax, 1e-38f))
+//                     CUDA  v * r, r = rcp.approx.ftz(absmax)
+//   last block, if    CPU   x = v / max(absmax, 1e-38f), and that maximum is the absmax stored
+//   shorter           CUDA  as any other block
+//   NF4 code          CPU   number of midpoints (code[i] + code[i + 1]) / 2 that are not >= x
+//                     CUDA  number of kNf4CudaBound < x; four of these lie one ulp beside the midpoint
+//   FP4 code          CPU   the same over ascending values: a tie goes to the smaller value, (0, 1/384] is code 8
+//                     CUDA  |x| against kFp4CudaBound, sign x < 0: a tie goes to the smaller magnitude, [0, 1/384] is code 0
+//   x is NaN          CPU   the last code in ascending order
+//                     CUDA  code 0
+//   spare nibble of   CPU   code of x = 0
+//   an odd length     CUDA  code of 0 * r: of x = 0, or code 0 in a block of zeros
+//
+// 8-bit, per block of `nested_block_size` values v = absmax - offset (f32), ascending code table of 256. CPU:
+// csrc/cpu_ops.cpp quantize_cpu. CUDA: csrc/kernels.cu dQuantize.
+//
+//   absmax            both  max|v| over what is not NaN; CUDA: subnormals counting as 0
+//   block of zeros    both  all codes 0
+//   scaled x          CPU   clamp(v * (1 / absmax), -1, 1)
+//                     CUDA  v * rcp.approx.ftz(absmax)
+//   code              CPU   x is cut to one of 65536 steps, k = trunc(fma((x + 1) * 0.5, 65535, 0.5)); the code is the
+//                           number of midpoints < 2k / 65535 - 1
+//                     CUDA  nearest by midpoints in f32; a tie goes to the even code
+//   x is NaN          both  code 0
+// clang-format on
 #pragma once
 
 #include <cstdint>
