@@ -11,8 +11,7 @@ std::vector<DeviceKind> devices_of(const Common& common) {
   if (common.device == "auto")
     return {cuda_available() ? DeviceKind::kCuda : DeviceKind::kCpu};
   if (!cuda_available()) {
-    throw UsageError("--device " + common.device + " needs a GPU: " + cuda_unavailable_reason() +
-                     "; use --device cpu");
+    throw UsageError("--device " + common.device + " needs a GPU: " + cuda_unavailable_reason());
   }
   if (common.device == "cuda")
     return {DeviceKind::kCuda};

@@ -106,6 +106,7 @@ struct Challenge {
   struct SuiteCheck {
     std::string name;
     bool measures = false;  ///< takes times: part of `run`, not of `verify`
+    std::string subject;    ///< the implementation it speaks of: its sources make the check stale
     /// Returns evidence as JSON text; throws with the reason when the check fails, Skip when it cannot run here.
     std::function<std::string(const DeviceFacts&)> run;
   };

@@ -13,6 +13,7 @@
 #include "harness/record/provenance.hpp"
 #include "harness/run/case_run.hpp"
 #include "harness/run/machine_checks.hpp"
+#include "harness/run/prepare.hpp"
 
 namespace assay::harness {
 namespace {
@@ -144,6 +145,10 @@ class Run {
                   "{}",
                   device,
                   provenance(options_.command)};
+      if (!suite_check.subject.empty()) {
+        const Implementation& subject = implementation_named(challenge, suite_check.subject);
+        check.provenance.sources_sha256 = sources_sha256(subject.sources);
+      }
       try {
         check.evidence_json = suite_check.run(device.facts());
       } catch (const Skip& skip) {

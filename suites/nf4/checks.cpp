@@ -6,6 +6,7 @@
 #include <bit>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -81,43 +82,86 @@ std::string single_kernel_launch(const DeviceFacts& facts) {
   return evidence.dump();
 }
 
-/// Machine code as built, read without a GPU: no spills, no local memory, 16-byte stores, one launch's worth
-/// of kernels.
+/// Which of the three ways a kernel was built: the DequantizeVariant in its name; -1 for another kernel.
+int variant_of(const harness::KernelCode& code) {
+  const std::string marker = "DequantizeVariant)";
+  const auto at = code.kernel.find(marker);
+  if (code.kernel.find("nf4::dequantize_kernel") == std::string::npos || at == std::string::npos)
+    return -1;
+  return code.kernel[at + marker.size()] - '0';
+}
+
+/// Hints that say how long a line should stay; the read-only path and prefetch sizes are none.
+bool is_policy(const std::string& hint) {
+  return hint.find("CONSTANT") == std::string::npos && hint.find("LTC") == std::string::npos;
+}
+
+/// What the kernels of one architecture have in common, the worst of each figure, and the policies of two
+/// variants.
+struct ArchCode {
+  json worst = json::object();
+  std::map<std::string, int> fused_policies, plain_policies;
+
+  void keep(const char* key, int value, bool larger_is_worse) {
+    if (!worst.contains(key) || (value > worst[key].get<int>()) == larger_is_worse)
+      worst[key] = value;
+  }
+  void add(const harness::KernelCode& code, int variant) {
+    worst["kernels"] = worst.value("kernels", 0) + 1;
+    keep("registers", code.registers, true);
+    keep("spill_bytes", code.stack_bytes, true);
+    keep("local_accesses", code.local_loads + code.local_stores, true);
+    keep("store_bytes", code.widest_global_store(), false);
+    keep("load_bytes", code.widest_global_load(), false);
+    keep("fused_multiply_adds", code.fused_multiply_adds, true);
+    const bool fused = variant == static_cast<int>(kernels::nf4::DequantizeVariant::kFused);
+    const bool plain = variant == static_cast<int>(kernels::nf4::DequantizeVariant::kPlain);
+    for (const auto& [hint, count] : code.cache_hints) {
+      if (fused && is_policy(hint))
+        fused_policies[hint] += count;
+      if (plain && is_policy(hint))
+        plain_policies[hint] += count;
+    }
+  }
+  /// The policies come from PTX alone: the twin in C++ has the same arithmetic and none of them.
+  json evidence() const {
+    json out = worst;
+    out["cache_hints"] = fused_policies;
+    out["cache_hints_of_cpp_twin"] = plain_policies;
+    out["inline_ptx"] = !fused_policies.empty() && plain_policies.empty();
+    return out;
+  }
+};
+
+/// Machine code as built, read without a GPU: no spills, no local memory, 16-byte stores, no fused
+/// multiply-add, and a cache policy in the fused kernels.
 std::string static_code(const DeviceFacts&) {
-  json evidence = json::object();
+  std::map<std::string, ArchCode> archs;
   std::string faults;
-  int seen = 0;
+  const auto fault = [&](const harness::KernelCode& code, const char* what) {
+    faults += code.kernel + " on " + code.arch + " " + what + "; ";
+  };
   for (const harness::KernelCode& code :
        harness::read_code(std::filesystem::read_symlink("/proc/self/exe"))) {
-    if (code.kernel.find("nf4::dequantize_kernel") == std::string::npos)
+    const int variant = variant_of(code);
+    if (variant < 0)
       continue;
-    ++seen;
-    json& arch = evidence[code.arch];
-    if (arch.is_null())
-      arch = json::object();
-    const auto worst = [&](const char* key, int value, bool larger) {
-      if (!arch.contains(key) || (larger ? value > arch[key].get<int>() : value < arch[key].get<int>()))
-        arch[key] = value;
-    };
-    arch["kernels"] = arch.value("kernels", 0) + 1;
-    worst("registers", code.registers, true);
-    worst("spill_bytes", code.stack_bytes, true);
-    worst("local_bytes", code.stack_bytes + code.local_loads + code.local_stores, true);
-    worst("store_bytes", code.widest_global_store(), false);
-    worst("load_bytes", code.widest_global_load(), false);
-    worst("fused_multiply_adds", code.fused_multiply_adds, true);
-    for (const auto& [hint, count] : code.cache_hints) {
-      arch["cache_hints"][hint] = arch.value("cache_hints", json::object()).value(hint, 0) + count;
-    }
+    archs[code.arch].add(code, variant);
     if (!code.no_local_memory())
-      faults += code.kernel + " on " + code.arch + " uses local memory; ";
+      fault(code, "uses local memory");
     if (code.widest_global_store() != 16)
-      faults += code.kernel + " on " + code.arch + " has no 16-byte store; ";
+      fault(code, "has no 16-byte store");
     if (code.fused_multiply_adds != 0)
-      faults += code.kernel + " on " + code.arch + " has an FFMA; ";
+      fault(code, "has an FFMA");
   }
-  if (seen == 0)
+  if (archs.empty())
     throw harness::Skip("this build holds PTX only, no machine code to read");
+  json evidence = json::object();
+  for (const auto& [arch, code] : archs) {
+    evidence[arch] = code.evidence();
+    if (code.fused_policies.empty())
+      faults += "no cache policy in the fused kernels of " + arch + "; ";
+  }
   if (!faults.empty())
     wrong(faults);
   return evidence.dump();
@@ -188,15 +232,15 @@ std::string torch_compile(const DeviceFacts&) {
 
 std::vector<harness::Challenge::SuiteCheck> dequantize_checks() {
   return {
-      {"tables_agree", false, tables_agree},
-      {"single_kernel_launch", false, single_kernel_launch},
-      {"static_code", false, static_code},
-      {"torch_compile", false, torch_compile},
-      {"ptx_effect", true,
+      {"tables_agree", false, "cuda_fused", tables_agree},
+      {"single_kernel_launch", false, "cuda_fused", single_kernel_launch},
+      {"static_code", false, "cuda_fused", static_code},
+      {"torch_compile", false, "cuda_fused", torch_compile},
+      {"ptx_effect", true, "cuda_fused",
        [](const DeviceFacts& f) { return effect(f, "cuda_no_cache_policy", "cuda_plain"); }},
-      {"cache_policy_effect", true,
+      {"cache_policy_effect", true, "cuda_fused",
        [](const DeviceFacts& f) { return effect(f, "cuda_fused", "cuda_no_cache_policy"); }},
-      {"baseline_fidelity", true, baseline_fidelity},
+      {"baseline_fidelity", true, "unsloth_sequence", baseline_fidelity},
   };
 }
 

@@ -32,12 +32,11 @@ reference::nf4::Scalar reference_scalar(harness::Dtype dtype) {
   }
 }
 
-reference::nf4::QuantizedWeights reference_weights(const DequantizeCase& c, const TensorSet& in) {
-  reference::nf4::QuantizedWeights w;
+/// Points what kernels or reference take at the case's tensors; both name the layout's parts alike.
+template <class Weights>
+void point_at(const DequantizeCase& c, const TensorSet& in, Weights& w) {
   w.packed = in.at("packed").as<const std::uint8_t>();
-  w.count = c.num_weights();
   w.block_size = c.block_size;
-  w.codebook = c.fp4 ? reference::nf4::Codebook::kFp4 : reference::nf4::Codebook::kNf4;
   if (c.nested) {
     w.absmax_codes = in.at("absmax_codes").as<const std::uint8_t>();
     w.nested_absmax = in.at("nested_absmax").as<const float>();
@@ -46,6 +45,13 @@ reference::nf4::QuantizedWeights reference_weights(const DequantizeCase& c, cons
   } else {
     w.absmax = in.at("absmax").as<const float>();
   }
+}
+
+reference::nf4::QuantizedWeights reference_weights(const DequantizeCase& c, const TensorSet& in) {
+  reference::nf4::QuantizedWeights w;
+  w.count = c.num_weights();
+  w.codebook = c.fp4 ? reference::nf4::Codebook::kFp4 : reference::nf4::Codebook::kNf4;
+  point_at(c, in, w);
   return w;
 }
 
@@ -121,18 +127,9 @@ kernels::nf4::ScalarType scalar_type(harness::Dtype dtype) {
 
 kernels::nf4::PackedWeights packed_weights(const DequantizeCase& c, const TensorSet& in) {
   kernels::nf4::PackedWeights w;
-  w.packed = in.at("packed").as<const std::uint8_t>();
   w.num_weights = c.num_weights();
-  w.block_size = c.block_size;
   w.codebook = c.fp4 ? kernels::nf4::Codebook::kFp4 : kernels::nf4::Codebook::kNf4;
-  if (c.nested) {
-    w.absmax_codes = in.at("absmax_codes").as<const std::uint8_t>();
-    w.nested_absmax = in.at("nested_absmax").as<const float>();
-    w.nested_code = in.at("nested_code").as<const float>();
-    w.nested_offset = in.at("nested_offset").as<const float>();
-  } else {
-    w.absmax = in.at("absmax").as<const float>();
-  }
+  point_at(c, in, w);
   return w;
 }
 
