@@ -13,13 +13,15 @@ die() {
   exit 2
 }
 
-# Runs a step and says how long it took: the CI budget is spent in the open.
+# Runs a step, says how long it took (the CI budget is spent in the open) and passes its status on. Kept by hand: where a
+# caller writes `timed … || …`, bash turns `set -e` off in here.
 timed() {
-  local title=$1 began=$SECONDS
+  local title=$1 began=$SECONDS status=0
   shift
   say "$title …"
-  "$@"
+  "$@" || status=$?
   say "$title: $((SECONDS - began)) s"
+  return "$status"
 }
 
 # Prints a step's output only when it fails.
