@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -118,7 +119,9 @@ class InspectFile : public testing::Test {
   }
   void TearDown() override { fs::remove(file_); }
 
-  const fs::path file_ = fs::path(testing::TempDir()) / "assay inspect 'odd' name.txt";
+  // One file a process: ctest runs the tests of this fixture at the same time.
+  const fs::path file_ = fs::path(testing::TempDir()) /
+                         ("assay inspect 'odd' name " + std::to_string(::getpid()) + ".txt");
 };
 
 TEST_F(InspectFile, file_without_gpu_code_has_no_kernels) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A record file appears whole or not at all.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <stdexcept>
@@ -18,7 +19,8 @@ class Writer : public ::testing::Test {
   void SetUp() override {
     folder_ =
         fs::temp_directory_path() /
-        ("assay_writer_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+        ("assay_writer_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) +
+         std::to_string(::getpid()));
     fs::remove_all(folder_);
     fs::create_directory(folder_);
   }
