@@ -11,8 +11,8 @@ namespace assay::kernels {
 
 enum class MatmulType : std::uint8_t { kFloat16, kBfloat16, kFloat32 };
 
-/// d[m, n] = alpha · op(a)·op(b) + beta · d, everything row-major; op transposes what is stored as [k, m] or [n, k].
-/// Operands share in_type; products accumulate in f32 (f32 operands: no TF32).
+/// d[m, n] = alpha · op(a)·op(b) + beta · d, everything row-major; op transposes what is stored as [k, m] or
+/// [n, k]. Operands share in_type; products accumulate in f32 (f32 operands: no TF32).
 struct MatmulArgs {
   const void* a = nullptr;  ///< [m, k], or [k, m] with transpose_a
   const void* b = nullptr;  ///< [k, n], or [n, k] with transpose_b
@@ -26,9 +26,10 @@ struct MatmulArgs {
   std::size_t workspace_bytes = 0;  ///< 32 MiB lets every Hopper algorithm in
 };
 
-/// Enqueues on `stream` and returns; allocates nothing on the device, synchronises nothing, capturable. The algorithm is
-/// cuBLASLt's first choice for the shape, looked up once and kept, so equal calls give equal bits. m, n or k of 0: d is
-/// scaled by beta. Throws std::invalid_argument for bad arguments, std::runtime_error when cuBLASLt refuses.
+/// Enqueues on `stream` and returns; allocates nothing on the device, synchronises nothing, capturable. The
+/// algorithm is cuBLASLt's first choice for the shape, looked up once and kept, so equal calls give equal
+/// bits. m, n or k of 0: d is scaled by beta. Throws std::invalid_argument for bad arguments,
+/// std::runtime_error when cuBLASLt refuses.
 void matmul(const MatmulArgs& args, cudaStream_t stream);
 
 }  // namespace assay::kernels
