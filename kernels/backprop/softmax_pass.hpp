@@ -35,8 +35,8 @@ struct LogitRows {
 /// sum, t the label, ε the smoothing:
 ///   loss = (1−ε)·w_t·(lse − z_t) + ε/V·Σ_v w_v·(lse − z_v) + z_loss·lse²   (z_loss not weighted)
 ///   ∂loss/∂z_v = p_v·((1−ε)·w_t + ε·S/V + 2·z_loss·lse) − (1−ε)·w_t·[v = t] − ε/V·w_v
-/// Rows whose label is ignore_index: loss 0, gradient 0. Any other label outside [0, vocab): loss and gradient NaN on the
-/// GPU (nothing is read out of bounds), std::invalid_argument on the CPU.
+/// Rows whose label is ignore_index: loss 0, lse 0, gradient 0. Any other label outside [0, vocab): loss, lse and
+/// gradient NaN on the GPU (nothing is read out of bounds), std::invalid_argument on the CPU.
 struct CrossEntropyPass {
   LogitRows logits;                       ///< overwritten with gradient_scale · ∂loss/∂x where write_gradient
   const std::int64_t* labels = nullptr;   ///< [rows]
