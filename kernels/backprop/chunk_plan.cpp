@@ -10,10 +10,11 @@ namespace assay::kernels::backprop {
 namespace {
 
 constexpr std::int64_t kTileRows = 128;
-constexpr std::int64_t kMostRows = 4096;
 constexpr std::int64_t kRowsWhereFreeMemoryIsUnknown = 1024;
 
-std::invalid_argument refuse(const std::string& what) { return std::invalid_argument("chunk choice: " + what); }
+std::invalid_argument refuse(const std::string& what) {
+  return std::invalid_argument("chunk choice: " + what);
+}
 
 void check(const ChunkChoice& choice) {
   if (choice.rows && choice.bytes)
@@ -23,7 +24,8 @@ void check(const ChunkChoice& choice) {
   if (choice.bytes && *choice.bytes < 1)
     throw refuse("expected a budget of at least 1 byte, found " + std::to_string(*choice.bytes));
   if (!(choice.free_memory_share > 0.0 && choice.free_memory_share <= 1.0))
-    throw refuse("expected a share of free memory in (0, 1], found " + std::to_string(choice.free_memory_share));
+    throw refuse("expected a share of free memory in (0, 1], found " +
+                 std::to_string(choice.free_memory_share));
 }
 
 /// Rows that fit into `bytes`, whole tiles where there is room for one.
@@ -35,9 +37,9 @@ std::int64_t rows_within(std::int64_t bytes, const ChunkNeeds& needs) {
 
 std::int64_t automatic(const ChunkChoice& choice, const ChunkNeeds& needs) {
   if (needs.free_bytes <= 0)
-    return kRowsWhereFreeMemoryIsUnknown;
+    return std::min(kRowsWhereFreeMemoryIsUnknown, needs.most_rows);
   const double budget = choice.free_memory_share * static_cast<double>(needs.free_bytes);
-  return std::min(rows_within(static_cast<std::int64_t>(budget), needs), kMostRows);
+  return std::min(rows_within(static_cast<std::int64_t>(budget), needs), needs.most_rows);
 }
 
 }  // namespace

@@ -20,7 +20,10 @@ MAY_INCLUDE = {
     "suites": {"suites", "kernels", "reference", "harness"},
 }
 # The only rooms about tensors. Device code never is (see test_device_code_knows_no_torch).
-TORCH_ROOMS = ("kernels/torch/", "harness/memory/")
+TORCH_ROOMS = (
+    "kernels/torch/", "kernels/backprop/autograd/", "reference/backprop/eager/", "reference/llama/",
+    "suites/backprop/", "tests/llama/", "harness/memory/",
+)
 TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|caffe2)/')
 
 MAX_LINES = 300

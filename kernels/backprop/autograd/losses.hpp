@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Losses written as functions of a chunk of f32 logits: plain tensor code, differentiated by autograd, nothing by hand.
-// Notation: z logits after temperature and soft-cap, lse = log Σ_v exp z_v, logp_v = z_v − lse, p = exp logp.
+// Losses written as functions of a chunk of f32 logits: plain tensor code, differentiated by autograd,
+// nothing by hand. Notation: z logits after temperature and soft-cap, lse = log Σ_v exp z_v, logp_v = z_v −
+// lse, p = exp logp.
 #pragma once
 
 #include "kernels/backprop/autograd/memory_efficient_linear.hpp"
@@ -9,22 +10,28 @@
 namespace assay::kernels::backprop {
 
 struct CrossEntropyOptions {
-  LogitTransform transform;
+  LogitTransform transform = {};
   std::int64_t ignore_index = -100;
   double label_smoothing = 0.0;  ///< torch.nn.functional.cross_entropy's definition, class weights included
   double z_loss = 0.0;           ///< + z_loss · lse²
-  at::Tensor class_weight;       ///< f32 [V]; the mean then divides by Σ weight[label] over rows that count
+  at::Tensor class_weight = {};  ///< f32 [V]; the mean then divides by Σ weight[label] over rows that count
 };
 
 /// Cross entropy, hidden [..., H], labels int64 [...]; rows whose label is ignore_index do not count.
 at::Tensor linear_cross_entropy(const at::Tensor& hidden, const LinearHead& head, const at::Tensor& labels,
                                 const CrossEntropyOptions& loss = {}, MemoryEfficientOptions options = {});
-/// Against distributions: targets f32 (or hidden's type) [N, V], each row summing to 1. Label smoothing and class weights
-/// as in torch.nn.functional.cross_entropy with probabilities.
-at::Tensor linear_cross_entropy_soft(const at::Tensor& hidden, const LinearHead& head, const at::Tensor& targets,
-                                     const CrossEntropyOptions& loss = {}, MemoryEfficientOptions options = {});
+/// Against distributions: targets f32 (or hidden's type) [..., V], each row summing to 1. Label smoothing and
+/// class weights as in torch.nn.functional.cross_entropy with probabilities.
+at::Tensor linear_cross_entropy_soft(const at::Tensor& hidden, const LinearHead& head,
+                                     const at::Tensor& targets, const CrossEntropyOptions& loss = {},
+                                     MemoryEfficientOptions options = {});
 
-/// f32 [N, 3]: log-probability of the row's token, entropy −Σ p logp, lse. What DPO, PPO and GRPO need, differentiable.
+/// f32 [...]: log-probability of the row's token, differentiable; 0 where the token is negative (such rows do
+/// not count). What DPO, KTO, PPO and the like are made of.
+at::Tensor linear_token_logprob(const at::Tensor& hidden, const LinearHead& head, const at::Tensor& tokens,
+                                LogitTransform transform = {}, MemoryEfficientOptions options = {});
+
+/// f32 [..., 3]: the same log-probability, the entropy −Σ p logp, lse.
 at::Tensor linear_token_statistics(const at::Tensor& hidden, const LinearHead& head, const at::Tensor& tokens,
                                    LogitTransform transform = {}, MemoryEfficientOptions options = {});
 
@@ -48,16 +55,17 @@ enum class GrpoNormalization {
   kDrGrpo,    ///< Σ tokens / (sequences · max_length)
 };
 struct GrpoOptions {
-  LogitTransform transform;
+  LogitTransform transform = {};
   double clip_low = 0.2, clip_high = 0.2;  ///< ratio kept in [1 − clip_low, 1 + clip_high]
   double delta = 0.0;                      ///< > 0: upper bound on the unclipped ratio (two-sided clipping)
-  double kl_coefficient = 0.04;            ///< β of the KL to the reference, exp(ref − new) − (ref − new) − 1
+  double kl_coefficient = 0.04;  ///< β of the KL to the reference, exp(ref − new) − (ref − new) − 1
   GrpoNormalization normalization = GrpoNormalization::kSequence;
-  std::int64_t max_length = 0;             ///< of kDrGrpo; 0: the second extent of `tokens`
+  std::int64_t max_length = 0;  ///< of kDrGrpo; 0: the second extent of `tokens`
 };
-/// Rows of a group-relative policy step, all [B, T] (B completions, T tokens): tokens int64; mask bool, true where a token
-/// counts; advantages f32 [B]. old_logp f32 [B, T] or undefined (then the policy is its own, ratio 1 with gradient).
-/// reference_logp f32 [B, T], or undefined with `reference` given (streamed), or neither (no KL term).
+/// Rows of a group-relative policy step, all [B, T] (B completions, T tokens): tokens int64; mask bool, true
+/// where a token counts; advantages f32 [B]. old_logp f32 [B, T] or undefined (then the policy is its own,
+/// ratio 1 with gradient). reference_logp f32 [B, T], or undefined with `reference` given (streamed), or
+/// neither (no KL term).
 struct GrpoRows {
   at::Tensor tokens, mask, advantages, old_logp, reference_logp;
   std::optional<Teacher> reference;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop over chunks behind memory_efficient_linear, without its place in autograd's graph.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <vector>
+
+#include "kernels/backprop/autograd/head_pass.hpp"
+#include "kernels/backprop/autograd/memory_efficient_linear.hpp"
+#include "kernels/backprop/autograd/row_selection.hpp"
+
+namespace assay::kernels::backprop {
+
+/// Types and shapes of the gradients; all that backward of a sum needs besides the sums.
+struct GradientLayout {
+  struct Like {
+    at::ScalarType type = at::kFloat;
+    std::vector<std::int64_t> shape;
+  };
+  std::array<Like, kTensors> like;
+
+  /// sum · factor, rounded once to the type of tensor `index`, in its shape; undefined stays undefined.
+  at::Tensor finished(const at::Tensor& sum, std::size_t index, const at::Tensor& factor) const;
+};
+
+/// What a pass leaves: f32 (f64) sums that are the wanted gradients once multiplied by `undo`. Undefined: not
+/// wanted.
+struct PassResult {
+  at::Tensor value;                       ///< scalar
+  at::Tensor undo;                        ///< scalar
+  std::array<at::Tensor, kTensors> sums;  ///< hidden as [N, H]
+};
+
+class ChunkedCall {
+ public:
+  /// Checks every argument (c10::Error). Keeps none of the tensors that are differentiated: autograd holds
+  /// those, and hands them to the passes.
+  ChunkedCall(const at::Tensor& hidden, const LinearHead& head, RowFunction function,
+              std::vector<at::Tensor> row_arguments, std::vector<Teacher> teachers,
+              MemoryEfficientOptions options, const Wanted& wanted);
+
+  PassResult sum_with_gradients(at::TensorList tensors) const;
+  at::Tensor values(at::TensorList tensors) const;
+  PassResult gradients_of_values(at::TensorList tensors, const at::Tensor& upstream) const;
+  const GradientLayout& layout() const { return layout_; }
+
+ private:
+  /// One run over the rows: the heads made ready, the sums begun.
+  struct Run;
+  template <class Body>
+  void for_each_chunk(Run& run, const Body& body) const;
+  void prepare(Teacher& teacher) const;
+  PassResult begin_result() const;
+  void add_gradients(const at::Tensor& x, const Chunk& chunk, const at::Tensor& value,
+                     const at::Tensor& upstream, std::int64_t begin, HeadGradients& gradients,
+                     PassResult& out) const;
+  at::Tensor scale_for(const at::Tensor& upstream) const;
+  Chunk chunk_of(const Run& run, const at::Tensor& logits, std::int64_t begin, std::int64_t length) const;
+  at::Tensor value_of(const Chunk& chunk, std::int64_t begin) const;
+  at::Tensor divisor() const;
+  double gradient_scale() const;
+  std::int64_t rows_a_chunk() const;
+
+  LinearHead frozen_;  ///< the head's parts that are not differentiated: packed weight, lora_scale
+  RowFunction function_;
+  std::vector<at::Tensor> row_arguments_;  ///< rows flattened
+  std::vector<Teacher> teachers_;
+  MemoryEfficientOptions options_;
+  Wanted wanted_;
+  GradientLayout layout_;
+  std::vector<std::int64_t> leading_;  ///< extents before the last one of the hidden states
+  std::int64_t num_rows_ = 0, width_ = 0, vocab_ = 0;
+  at::ScalarType sum_type_ = at::kFloat;
+  at::TensorOptions sums_;  ///< of sum_type_, on the rows' device
+  RowSelection rows_;
+};
+
+}  // namespace assay::kernels::backprop

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of 16-bit operands that keep what the tensor cores computed: f32 accumulation and f32 results, on
+// both devices. f32 and f64 operands give results of their own type.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace assay::kernels::backprop {
+
+/// f32 for f16, bf16 and f32; f64 for f64.
+at::ScalarType accumulation_type(at::ScalarType type);
+
+/// a [m, k] · b [k, n] in accumulation_type. Views with any strides. On the CPU 16-bit operands are widened
+/// block by block, so no f32 copy of a whole vocabulary is ever made.
+at::Tensor product(const at::Tensor& a, const at::Tensor& b);
+
+/// sum [m, n] += a [m, k] · b [k, n]; `sum` in accumulation_type.
+void add_product(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b);
+
+}  // namespace assay::kernels::backprop
