@@ -5,10 +5,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <memory>
 #include <vector>
 
+#include "kernels/backprop/autograd/chunk_derivative.hpp"
 #include "kernels/backprop/autograd/head_pass.hpp"
-#include "kernels/backprop/autograd/memory_efficient_linear.hpp"
 #include "kernels/backprop/autograd/row_selection.hpp"
 
 namespace assay::kernels::backprop {
@@ -37,34 +38,34 @@ class ChunkedCall {
  public:
   /// Checks every argument (c10::Error). Keeps none of the tensors that are differentiated: autograd holds
   /// those, and hands them to the passes.
-  ChunkedCall(const at::Tensor& hidden, const LinearHead& head, RowFunction function,
-              std::vector<at::Tensor> row_arguments, std::vector<Teacher> teachers,
-              MemoryEfficientOptions options, const Wanted& wanted);
+  ChunkedCall(const at::Tensor& hidden, const LinearHead& head,
+              std::shared_ptr<const ChunkDerivative> derivative, std::vector<at::Tensor> row_arguments,
+              std::vector<Teacher> teachers, MemoryEfficientOptions options, const Wanted& wanted);
 
   PassResult sum_with_gradients(at::TensorList tensors) const;
   at::Tensor values(at::TensorList tensors) const;
-  PassResult gradients_of_values(at::TensorList tensors, const at::Tensor& upstream) const;
+  /// `known`: what values() gave.
+  PassResult gradients_of_values(at::TensorList tensors, const at::Tensor& upstream,
+                                 const at::Tensor& known) const;
   const GradientLayout& layout() const { return layout_; }
 
  private:
   /// One run over the rows: the heads made ready, the sums begun.
   struct Run;
   template <class Body>
-  void for_each_chunk(Run& run, const Body& body) const;
+  void for_each_chunk(const Run& run, const Body& body) const;
   void prepare(Teacher& teacher) const;
   PassResult begin_result() const;
-  void add_gradients(const at::Tensor& x, const Chunk& chunk, const at::Tensor& value,
-                     const at::Tensor& upstream, std::int64_t begin, HeadGradients& gradients,
-                     PassResult& out) const;
+  void add_gradients(const at::Tensor& x, const at::Tensor& gradient, std::int64_t begin,
+                     HeadGradients& gradients, PassResult& out) const;
   at::Tensor scale_for(const at::Tensor& upstream) const;
-  Chunk chunk_of(const Run& run, const at::Tensor& logits, std::int64_t begin, std::int64_t length) const;
-  at::Tensor value_of(const Chunk& chunk, std::int64_t begin) const;
+  MaskedChunk chunk_of(const Run& run, const at::Tensor& x, std::int64_t begin) const;
   at::Tensor divisor() const;
   double gradient_scale() const;
   std::int64_t rows_a_chunk() const;
 
   LinearHead frozen_;  ///< the head's parts that are not differentiated: packed weight, lora_scale
-  RowFunction function_;
+  std::shared_ptr<const ChunkDerivative> derivative_;
   std::vector<at::Tensor> row_arguments_;  ///< rows flattened
   std::vector<Teacher> teachers_;
   MemoryEfficientOptions options_;

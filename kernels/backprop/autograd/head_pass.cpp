@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backprop/autograd/head_pass.hpp"
 
+#include <ATen/ops/mm.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
@@ -88,6 +89,16 @@ at::Tensor ReadyHead::logits(const at::Tensor& x) const {
   return out;
 }
 
+bool ReadyHead::can_round_logits() const {
+  const bool narrow = weight.scalar_type() == at::kHalf || weight.scalar_type() == at::kBFloat16;
+  return narrow && weight.is_cuda() && !bias.defined();
+}
+
+at::Tensor ReadyHead::rounded_logits(const at::Tensor& x) const {
+  at::Tensor out = at::mm(x, weight.t());
+  return adapted() ? out.addmm_(low_rank(x), lora_b.t()) : out;
+}
+
 HeadGradients::HeadGradients(const ReadyHead& head, const Wanted& wanted)
     : head_(head),
       wanted_(wanted),
@@ -117,7 +128,7 @@ at::Tensor HeadGradients::add_low_rank(const at::Tensor& x, const at::Tensor& gr
 
 at::Tensor HeadGradients::add(const at::Tensor& x, const at::Tensor& gradient) {
   if (wanted_.bias)
-    bias_.add_(at::sum(gradient, 0));
+    bias_.add_(at::sum(gradient, 0, false, bias_.scalar_type()));
   const at::Tensor rounded = gradient.to(x.scalar_type());
   if (wanted_.weight)
     add_product(weight_, rounded.t(), x);

@@ -29,6 +29,10 @@ struct ReadyHead {
   at::Tensor low_rank(const at::Tensor& x) const;
   /// Logits of rows x [R, H]: f32 (f64 for f64), rounded nowhere on the way.
   at::Tensor logits(const at::Tensor& x) const;
+  /// Logits rounded to the weight's 16 bits, as a plain layer gives them: half the memory and traffic. Only
+  /// on a GPU and without a bias.
+  bool can_round_logits() const;
+  at::Tensor rounded_logits(const at::Tensor& x) const;
 };
 
 /// The tensors that are differentiated, in this order wherever they travel together.

@@ -3,7 +3,6 @@
 
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/gather.h>
-#include <ATen/ops/index_select.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/logaddexp.h>
 #include <ATen/ops/logsumexp.h>
@@ -14,6 +13,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/backprop/autograd/rows_that_count.hpp"
 #include "kernels/backprop/autograd/transform.hpp"
 
 namespace assay::kernels::backprop {
@@ -21,31 +21,8 @@ namespace {
 
 using at::Tensor;
 
-void check_tokens(const Tensor& tokens, const Tensor& hidden, const char* name) {
-  TORCH_CHECK_VALUE(
-      tokens.scalar_type() == at::kLong && tokens.sizes() == hidden.sizes().slice(0, hidden.dim() - 1),
-      "expected ", name, " as int64 with the rows of the hidden states ", hidden.sizes(), ", found ",
-      tokens.scalar_type(), " ", tokens.sizes());
-}
-
-/// Rows that the caller counts and that `counting` (any shape) marks. What the caller says on the CPU about
-/// rows on the GPU is taken as it is: asking the GPU would wait for it.
-Tensor both(const Tensor& counts, const Tensor& counting) {
-  if (!counts.defined())
-    return counting.reshape({-1});
-  return counts.device() == counting.device() ? counts.logical_and(counting.reshape({-1})) : counts;
-}
-
 std::optional<Tensor> maybe(const Tensor& t) {
   return t.defined() ? std::optional(t) : std::nullopt;
-}
-
-/// Σ of the class weights of the labels that count: what torch's mean divides by.
-Tensor weight_of_labels(const Tensor& labels, const CrossEntropyOptions& loss, const Tensor& counts) {
-  const Tensor flat = labels.reshape({-1});
-  const Tensor counted = both(counts, labels.ne(loss.ignore_index)).to(flat.device());
-  const Tensor of_label = at::index_select(loss.class_weight, 0, flat.masked_fill(counted.logical_not(), 0));
-  return at::sum(of_label.masked_fill(counted.logical_not(), 0.0));
 }
 
 /// p·log p with 0 for p = 0, and no NaN in its derivative.
@@ -69,13 +46,8 @@ Tensor token_logprob(const Tensor& z, const Tensor& tokens) {
   return at::cross_entropy_loss(z, tokens, std::nullopt, at::Reduction::None, -1, 0.0).neg();
 }
 
-Tensor linear_cross_entropy(const Tensor& hidden, const LinearHead& head, const Tensor& labels,
-                            const CrossEntropyOptions& loss, MemoryEfficientOptions options) {
-  check_tokens(labels, hidden, "labels");
-  if (loss.class_weight.defined() && !options.divisor.defined())
-    options.divisor = weight_of_labels(labels, loss, options.counts);
-  options.counts = both(options.counts, labels.ne(loss.ignore_index));
-  const auto row_loss = [loss](const Chunk& chunk) {
+RowFunction cross_entropy_rows(const CrossEntropyOptions& loss) {
+  return [loss](const Chunk& chunk) {
     const Tensor z = transformed(chunk.logits, loss.transform);
     Tensor value = at::cross_entropy_loss(z, chunk.rows[0], maybe(loss.class_weight), at::Reduction::None,
                                           loss.ignore_index, loss.label_smoothing);
@@ -83,7 +55,22 @@ Tensor linear_cross_entropy(const Tensor& hidden, const LinearHead& head, const 
       value = value.add(at::logsumexp(z, 1).square(), loss.z_loss);
     return value;
   };
-  return memory_efficient_linear(hidden, head, row_loss, {labels}, {}, options);
+}
+
+RowFunction token_statistics_rows(LogitTransform transform) {
+  return [transform](const Chunk& chunk) {
+    const Tensor z = transformed(chunk.logits, transform);
+    const Tensor log_p = at::log_softmax(z, 1);
+    const Tensor of_token = at::gather(log_p, 1, chunk.rows[0].clamp_min(0).unsqueeze(1)).squeeze(1);
+    return at::stack({of_token, at::sum(p_log_p(log_p), 1).neg(), at::logsumexp(z, 1)}, 1);
+  };
+}
+
+Tensor linear_cross_entropy(const Tensor& hidden, const LinearHead& head, const Tensor& labels,
+                            const CrossEntropyOptions& loss, MemoryEfficientOptions options) {
+  check_tokens(labels, hidden, "labels");
+  count_labels(labels, loss, options);
+  return memory_efficient_linear(hidden, head, cross_entropy_rows(loss), {labels}, {}, options);
 }
 
 Tensor linear_cross_entropy_soft(const Tensor& hidden, const LinearHead& head, const Tensor& targets,
@@ -103,7 +90,7 @@ Tensor linear_token_logprob(const Tensor& hidden, const LinearHead& head, const 
                             LogitTransform transform, MemoryEfficientOptions options) {
   check_tokens(tokens, hidden, "tokens");
   options.reduction = Reduction::kRows;
-  options.counts = both(options.counts, tokens.ge(0));
+  options.counts = both_count(options.counts, tokens.ge(0));
   const auto logprob = [transform](const Chunk& chunk) {
     return token_logprob(transformed(chunk.logits, transform), chunk.rows[0].clamp_min(0));
   };
@@ -114,14 +101,8 @@ Tensor linear_token_statistics(const Tensor& hidden, const LinearHead& head, con
                                LogitTransform transform, MemoryEfficientOptions options) {
   check_tokens(tokens, hidden, "tokens");
   options.reduction = Reduction::kRows;
-  options.counts = both(options.counts, tokens.ge(0));
-  const auto statistics = [transform](const Chunk& chunk) {
-    const Tensor z = transformed(chunk.logits, transform);
-    const Tensor log_p = at::log_softmax(z, 1);
-    const Tensor of_token = at::gather(log_p, 1, chunk.rows[0].clamp_min(0).unsqueeze(1)).squeeze(1);
-    return at::stack({of_token, at::sum(p_log_p(log_p), 1).neg(), at::logsumexp(z, 1)}, 1);
-  };
-  return memory_efficient_linear(hidden, head, statistics, {tokens}, {}, options);
+  options.counts = both_count(options.counts, tokens.ge(0));
+  return memory_efficient_linear(hidden, head, token_statistics_rows(transform), {tokens}, {}, options);
 }
 
 Tensor linear_mse(const Tensor& hidden, const LinearHead& head, const Tensor& targets,

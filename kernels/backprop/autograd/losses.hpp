@@ -17,6 +17,11 @@ struct CrossEntropyOptions {
   at::Tensor class_weight = {};  ///< f32 [V]; the mean then divides by Σ weight[label] over rows that count
 };
 
+/// The row functions behind the losses below, for calls of memory_efficient_linear of one's own: the chunk's
+/// first row argument holds labels (tokens, negative ones read as 0).
+RowFunction cross_entropy_rows(const CrossEntropyOptions& loss);
+RowFunction token_statistics_rows(LogitTransform transform);
+
 /// Cross entropy, hidden [..., H], labels int64 [...]; rows whose label is ignore_index do not count.
 at::Tensor linear_cross_entropy(const at::Tensor& hidden, const LinearHead& head, const at::Tensor& labels,
                                 const CrossEntropyOptions& loss = {}, MemoryEfficientOptions options = {});

@@ -10,6 +10,8 @@
 
 #include <memory>
 
+#include "kernels/backprop/autograd/apply_chunked.hpp"
+#include "kernels/backprop/autograd/autograd_derivative.hpp"
 #include "kernels/backprop/autograd/chunked_pass.hpp"
 
 namespace assay::kernels::backprop {
@@ -95,17 +97,20 @@ struct SumFunction : ::torch::autograd::Function<SumFunction> {
 struct RowsFunction : ::torch::autograd::Function<RowsFunction> {
   static Variable forward(AutogradContext* ctx, const Maybe& hidden, const Maybe& weight, const Maybe& bias,
                           const Maybe& lora_a, const Maybe& lora_b, const Call& call) {
-    const variable_list tensors = list_of(hidden, weight, bias, lora_a, lora_b);
-    ctx->save_for_backward(tensors);
+    variable_list tensors = list_of(hidden, weight, bias, lora_a, lora_b);
+    const Tensor values = call->values(tensors);
+    tensors.push_back(values);
+    ctx->save_for_backward(std::move(tensors));
     keep(ctx, call);
-    return call->values(tensors);
+    return values;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& upstream) {
     refuse_second_derivative();
     const variable_list saved = ctx->get_saved_variables();
     const Call call = kept<Call>(ctx);
-    const PassResult result = call->gradients_of_values(saved, upstream[0]);
+    const PassResult result =
+        call->gradients_of_values({saved.data(), kTensors}, upstream[0], saved[kTensors]);
     return finished(call->layout(), result.sums.data(), result.undo);
   }
 };
@@ -115,10 +120,19 @@ struct RowsFunction : ::torch::autograd::Function<RowsFunction> {
 Tensor memory_efficient_linear(const Tensor& hidden, const LinearHead& head, const RowFunction& function,
                                const std::vector<Tensor>& row_arguments, const std::vector<Teacher>& teachers,
                                const MemoryEfficientOptions& options) {
+  const auto derivative = std::make_shared<const AutogradDerivative>(
+      function, options.reduction == Reduction::kRows, static_cast<std::int64_t>(teachers.size()));
+  return apply_chunked(hidden, head, derivative, row_arguments, teachers, options);
+}
+
+Tensor apply_chunked(const Tensor& hidden, const LinearHead& head,
+                     std::shared_ptr<const ChunkDerivative> derivative,
+                     const std::vector<Tensor>& row_arguments, const std::vector<Teacher>& teachers,
+                     const MemoryEfficientOptions& options) {
   const variable_list tensors = tensors_of(hidden, head);
   const Wanted wanted = at::GradMode::is_enabled() ? wanted_of(tensors) : Wanted{};
-  const auto call =
-      std::make_shared<const ChunkedCall>(hidden, head, function, row_arguments, teachers, options, wanted);
+  const auto call = std::make_shared<const ChunkedCall>(hidden, head, std::move(derivative), row_arguments,
+                                                        teachers, options, wanted);
   const Maybe weight = maybe(head.weight), bias = maybe(head.bias);
   const Maybe lora_a = maybe(head.lora_a), lora_b = maybe(head.lora_b);
   if (options.reduction == Reduction::kRows)

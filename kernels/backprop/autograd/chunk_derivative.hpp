@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is done with a chunk of logits: the one point where the general path (autograd through the caller's
+// function) and the fast paths (hand-written passes) differ. The loop around it is chunked_pass.hpp's.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/backprop/autograd/memory_efficient_linear.hpp"
+
+namespace assay::kernels::backprop {
+
+/// A chunk, with the rows that count where only the GPU knows them.
+struct MaskedChunk : Chunk {
+  at::Tensor mask = {};  ///< bool [R], or undefined: all count
+};
+
+/// Called under no_grad, with logits of which nobody else holds a reference: they may be overwritten.
+class ChunkDerivative {
+ public:
+  struct Result {
+    at::Tensor value;     ///< scalar f32 / f64
+    at::Tensor gradient;  ///< [R, V], f32 (f64) or the hidden states' type; undefined where not asked for
+  };
+
+  virtual ~ChunkDerivative() = default;
+  /// Σ of the values of rows that count, and the gradient of scale (f64 scalar) times it.
+  virtual Result sum(MaskedChunk& chunk, const at::Tensor& scale, bool with_gradient) const = 0;
+  /// Values of every row, [R] or [R, k], 0 for rows that do not count.
+  virtual at::Tensor values(MaskedChunk& chunk) const = 0;
+  /// Gradient of Σ upstream · values; `known` are the values of the forward pass.
+  virtual at::Tensor gradient(MaskedChunk& chunk, const at::Tensor& upstream,
+                              const at::Tensor& known) const = 0;
+
+  /// Bytes that exist at a time for each logit of the chunk, logits and their gradient included.
+  virtual std::int64_t bytes_per_logit() const = 0;
+  /// An automatic choice goes no further than so many rows.
+  virtual std::int64_t most_rows() const = 0;
+  /// Whether logits may come rounded to the hidden states' 16 bits, as a plain layer rounds them.
+  virtual bool takes_rounded_logits() const { return false; }
+};
+
+}  // namespace assay::kernels::backprop
