@@ -28,7 +28,8 @@ struct LlamaConfig {
   bool tie_word_embeddings = false, attention_bias = false, mlp_bias = false;
   double initializer_range = 0.02;  ///< std of random weights
   FloatType dtype = FloatType::kFloat32;
-  /// Type that bitsandbytes-4bit layers compute in when their input is f16 (f32 and bf16 inputs keep theirs).
+  /// Type that bitsandbytes-4bit layers compute in (bnb_4bit_compute_dtype), whatever the type of their
+  /// input.
   FloatType four_bit_compute_dtype = FloatType::kFloat32;
 };
 

@@ -70,7 +70,7 @@ class FourBitLinear : public torch::autograd::Function<FourBitLinear> {
 
 Tensor four_bit_linear(const Tensor& x, const FourBitWeight& weight, const Tensor& bias) {
   TORCH_CHECK_VALUE(!bias.defined() || !bias.requires_grad(), "expected a frozen bias beside a 4-bit weight");
-  const at::ScalarType type = x.scalar_type() == at::kHalf ? weight.f16_compute_type : x.scalar_type();
+  const at::ScalarType type = weight.compute_type;
   const auto cast_bias = bias.defined() ? std::optional(bias.to(type)) : std::nullopt;
   return FourBitLinear::apply(x.to(type), weight, cast_bias).to(x.scalar_type());
 }

@@ -19,8 +19,8 @@ struct FourBitWeight {
   std::int64_t block_size = 64, nested_block_size = 256;
   std::string quant_type = "nf4";  ///< or "fp4"
   std::int64_t rows = 0, columns = 0;
-  at::ScalarType stored_type = at::kBFloat16;    ///< of the weight before it was quantized
-  at::ScalarType f16_compute_type = at::kFloat;  ///< what f16 inputs are computed in (bnb_4bit_compute_dtype)
+  at::ScalarType stored_type = at::kBFloat16;  ///< of the weight before it was quantized
+  at::ScalarType compute_type = at::kFloat;    ///< of the product (bnb_4bit_compute_dtype)
 };
 
 /// The weight [rows, columns] in `type`: nested_code[absmax] · nested_absmax + nested_offset, then code ·

@@ -56,7 +56,7 @@ class Loader {
  private:
   FourBitWeight four_bit(const std::string& name, std::int64_t rows, std::int64_t columns) {
     FourBitWeight weight = read_four_bit(checkpoint_, name, rows, columns);
-    weight.f16_compute_type = compute_type_;
+    weight.compute_type = compute_type_;
     for (Tensor* part :
          {&weight.packed, &weight.absmax, &weight.nested_absmax, &weight.nested_code, &weight.nested_offset})
       if (part->defined())

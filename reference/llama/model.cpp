@@ -45,7 +45,8 @@ Tensor attention(const Layer& layer, const Tensor& x, const Rotation& positions,
 }
 
 Tensor swiglu(const Layer& layer, const Tensor& x) {
-  return layer.down(at::silu(layer.gate(x)) * layer.up(x));
+  const Tensor gate = at::silu(layer.gate(x));
+  return layer.down(gate * layer.up(x));
 }
 
 }  // namespace

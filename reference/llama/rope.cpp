@@ -36,9 +36,9 @@ Rotation rotation(const LlamaConfig& config, std::int64_t length, c10::Device de
 }
 
 Tensor rotate(const Tensor& x, const Rotation& by) {
+  const Tensor kept = x * by.cos;  // made first: gradients are summed in the order transformers sums them
   const auto halves = x.chunk(2, -1);
-  const Tensor turned = at::cat({-halves[1], halves[0]}, -1);
-  return x * by.cos + turned * by.sin;
+  return kept + at::cat({-halves[1], halves[0]}, -1) * by.sin;
 }
 
 }  // namespace assay::reference::llama
