@@ -72,16 +72,19 @@ TEST_F(GpuMeasure, graph_time_of_a_copy_agrees_with_the_copy_rate) {
   EXPECT_GT(gbps, 0.6 * ceilings.copy_gbps);
 }
 
-TEST_F(GpuMeasure, graph_is_fastest_and_wall_slowest) {
+TEST_F(GpuMeasure, modes_differ_by_what_they_leave_out) {
   const SyntheticWork work(device_);
   const Prepared copy = work.prepare(kUsual);
   const auto time = [&](TimeMode mode) {
     return measure_pair(mode, copy, copy, device_, quick()).candidate_ns;
   };
   const double graph = time(TimeMode::kGraph), cold = time(TimeMode::kCold), wall = time(TimeMode::kWall);
-  EXPECT_LT(graph, cold);
   EXPECT_LT(graph, wall);
-  EXPECT_LT(cold, 3.0 * graph);  // host latency of a lone launch is not inside
+  // The last writes of a lone copy may stay in L2, those of a graph's next-to-last do not: 21 µs against 24
+  // on an H100 (2026-11). Host latency of a lone launch is not inside, or it would be several times as long.
+  EXPECT_GT(cold, 0.5 * graph);
+  EXPECT_LT(cold, 3.0 * graph);
+  EXPECT_LT(cold, wall);
 }
 
 TEST_F(GpuMeasure, the_host_is_never_late_with_short_calls) {

@@ -58,6 +58,8 @@ struct Ceilings {
   double launch_us = 0;          ///< empty kernel, host clock, synchronised
 };
 Ceilings measure_ceilings(const DeviceInfo& device);
+/// The most that either measurement saw the machine do; overheads are the first one's.
+Ceilings highest(const Ceilings& first, const Ceilings& second);
 
 /// Same-against-same runs: `fraction_resolved` should stay under 5 %; `minimum_detectable` is the half-width
 /// of the interval in percent, the smallest effect this run can call (never under the margin of

@@ -89,5 +89,18 @@ TEST(Implausible, nan_is_implausible) {
   EXPECT_TRUE(implausible(done, h100()).has_value());
 }
 
+TEST(Ceilings, the_highest_of_two_measurements_counts) {
+  Ceilings slow, fast;
+  slow.copy_gbps = 10, slow.fill_gbps = 7, slow.launch_us = 3;
+  fast.copy_gbps = 12, fast.fill_gbps = 6, fast.launch_us = 9, fast.matmul_f16_tflops = 5;
+  for (const Ceilings& both : {highest(slow, fast), highest(fast, slow)}) {
+    EXPECT_EQ(both.copy_gbps, 12);
+    EXPECT_EQ(both.fill_gbps, 7);
+    EXPECT_EQ(both.matmul_f16_tflops, 5);
+    EXPECT_FALSE(both.matmul_bf16_tflops.has_value());
+  }
+  EXPECT_EQ(highest(slow, fast).launch_us, 3);
+}
+
 }  // namespace
 }  // namespace assay::harness

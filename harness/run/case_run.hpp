@@ -28,6 +28,7 @@ class CaseRun {
   void measure_all(const std::vector<const Implementation*>& implementations);
   const Implementation* choose_baseline(const std::vector<const Implementation*>& implementations);
   void measure_one(const Implementation& implementation, Side& baseline, bool first);
+  std::optional<std::string> too_fast(Passed& passed);
   void time_modes(const Implementation& implementation, Side& candidate, Side& baseline, Passed& passed);
   Outcome& outcome_of(const Implementation& implementation) { return outcomes_.at(implementation.name); }
   Passed* passed_of(const Implementation& implementation);
