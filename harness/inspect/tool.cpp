@@ -22,19 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> folders_on_path() {
-  std::vector<fs::path> folders;
-  const char* path = std::getenv("PATH");
-  for (std::string rest = path ? path : ""; !rest.empty();) {
-    const std::size_t end = std::min(rest.find(':'), rest.size());
-    if (end > 0) {
-      folders.emplace_back(rest.substr(0, end));
-    }
-    rest.erase(0, end + 1);
-  }
-  return folders;
-}
-
 bool is_program(const fs::path& file) {
   return ::access(file.c_str(), X_OK) == 0 && !fs::is_directory(file);
 }
@@ -86,6 +73,19 @@ pid_t start(const std::vector<std::string>& command, int output) {
 }
 
 }  // namespace
+
+std::vector<fs::path> folders_on_path() {
+  std::vector<fs::path> folders;
+  const char* path = std::getenv("PATH");
+  for (std::string rest = path ? path : ""; !rest.empty();) {
+    const std::size_t end = std::min(rest.find(':'), rest.size());
+    if (end > 0) {
+      folders.emplace_back(rest.substr(0, end));
+    }
+    rest.erase(0, end + 1);
+  }
+  return folders;
+}
 
 fs::path find_cuobjdump() {
   std::vector<fs::path> folders = folders_on_path();
