@@ -3,7 +3,7 @@
 // vectors are issued before the first is used.
 #pragma once
 
-#include "kernels/backprop/softmax_pass_row.cuh"
+#include "kernels/backprop/softmax_pass_statistics.cuh"
 
 namespace assay::kernels::backprop::device {
 
