@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <random>
 #include <stdexcept>
 
 #include "kernels/backprop/softmax_pass_cases_test.hpp"
@@ -99,6 +101,63 @@ TEST_P(SoftmaxPassCpu, one_nan_logit_makes_its_row_nan) {
   EXPECT_TRUE(std::isnan(loss[0]));
   EXPECT_TRUE(std::isnan(s.logit(0, 0)));
   EXPECT_TRUE(std::isfinite(loss[1]));
+}
+
+TEST_P(SoftmaxPassCpu, every_16_bit_logit_is_read_exactly) {
+  for (const LogitType type : {LogitType::kFloat16, LogitType::kBfloat16}) {
+    Sample s({.type = type, .rows = 1 << 16, .vocab = 1});
+    for (std::int64_t r = 0; r < s.c.rows; ++r) {
+      const auto bits = static_cast<std::uint16_t>(r);
+      std::memcpy(s.row(r), &bits, 2);
+    }
+    std::vector<float> loss(1 << 16), lse(1 << 16);
+    CrossEntropyPass pass = s.cross_entropy(loss.data(), lse.data());
+    pass.write_gradient = false;
+    cross_entropy_pass_cpu_on(GetParam(), pass, 1);
+    for (std::int64_t r = 0; r < s.c.rows; ++r) {  // of one class, lse is the logit
+      if (std::isfinite(s.logit(r, 0))) {
+        ASSERT_EQ(static_cast<double>(lse[static_cast<std::size_t>(r)]), s.logit(r, 0)) << std::hex << r;
+      }
+    }
+  }
+}
+
+TEST_P(SoftmaxPassCpu, gradients_are_rounded_once_to_nearest_even) {
+  constexpr std::int64_t kRows = 20000;
+  for (const LogitType type : {LogitType::kFloat16, LogitType::kBfloat16}) {
+    Sample s({.type = type, .rows = kRows, .vocab = 2});
+    std::mt19937 random(5);
+    std::vector<float> statistics(3 * kRows, 0.0f);
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      s.set(r, 0, 0.0);
+      s.set(r, 1, -kInfinity);
+      s.labels[static_cast<std::size_t>(r)] = 1;
+      // Any exponent; every third has at most the bits that make halfway cases.
+      const auto bits = static_cast<std::uint32_t>(random());
+      const std::uint32_t kept =
+          r % 3 == 0 ? bits & (type == LogitType::kFloat16 ? 0xfffff000u : 0xffff8000u) : bits;
+      float g0 = 0.0f;
+      std::memcpy(&g0, &kept, 4);
+      if (type == LogitType::kFloat16)
+        g0 = std::ldexp(1.0f + std::fabs(std::remainder(g0, 1.0f)), static_cast<int>(random() % 44) - 26);
+      s.upstream[static_cast<std::size_t>(3 * r)] = std::isfinite(g0) ? g0 : 1.0f;
+      s.upstream[static_cast<std::size_t>(3 * r + 1)] = s.upstream[static_cast<std::size_t>(3 * r + 2)] =
+          0.0f;
+    }
+    // p = (1, 0): the gradient of logit 1 is upstream[0] itself.
+    token_statistics_gradient_pass_cpu_on(GetParam(),
+                                          {.logits = s.logits(),
+                                           .tokens = s.labels.data(),
+                                           .statistics = statistics.data(),
+                                           .upstream = s.upstream.data()},
+                                          1);
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      std::uint16_t wanted = 0, found = 0;
+      cases::encode(static_cast<double>(s.upstream[static_cast<std::size_t>(3 * r)]), &wanted, type);
+      std::memcpy(&found, s.row(r) + 2, 2);
+      ASSERT_EQ(found, wanted) << s.upstream[static_cast<std::size_t>(3 * r)];
+    }
+  }
 }
 
 TEST_P(SoftmaxPassCpu, without_gradient_the_logits_are_left_alone) {

@@ -45,9 +45,12 @@ HWY_INLINE Vec load(const Element<kType>* HWY_RESTRICT from) {
     } else {
       const auto magnitude = hn::And(half, hn::Set(du, 0x7fffu));
       const auto sign = hn::ShiftLeft<16>(hn::Xor(half, magnitude));
-      // Exponents are 112 apart; the multiplication also makes subnormals normal.
-      const auto finite =
-          hn::BitCast(du, hn::Mul(hn::BitCast(df, hn::ShiftLeft<13>(magnitude)), hn::Set(df, 0x1p112f)));
+      // Exponents are 112 apart. Subnormals get the exponent of 2^-14 and lose 2^-14 again: no f32 subnormal
+      // is made, which would cost a hundred cycles.
+      const auto rebiased = hn::Add(hn::ShiftLeft<13>(magnitude), hn::Set(du, 112u << 23));
+      const auto raised = hn::BitCast(df, hn::Add(rebiased, hn::Set(du, 1u << 23)));
+      const auto subnormal = hn::BitCast(du, hn::Sub(raised, hn::Set(df, 0x1p-14f)));
+      const auto finite = hn::IfThenElse(hn::Lt(magnitude, hn::Set(du, 0x400u)), subnormal, rebiased);
       const auto is_special = hn::Gt(magnitude, hn::Set(du, 0x7bffu));
       const auto special = hn::Or(hn::ShiftLeft<13>(magnitude), hn::Set(du, 0x7f800000u));
       return hn::BitCast(df, hn::Or(hn::IfThenElse(is_special, special, finite), sign));
