@@ -5,7 +5,6 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mul.h>
 #include <torch/library.h>
 
 #include <memory>
@@ -150,8 +149,7 @@ Tensors inner_backward(const Tensor& upstream, const Tensor& known, std::int64_t
 }
 
 Tensor scaled_kernel(const Tensor& sum, const Tensor& factor, at::ScalarType dtype) {
-  Tensor out = at::empty(sum.sizes(), sum.options().dtype(dtype));
-  return at::mul_out(out, sum, factor);
+  return backprop::scaled(sum, factor, dtype);
 }
 
 Tensors fake_inner(std::int64_t loss, const Tensor& hidden, const Tensor& weight, const Tensor& indices,
@@ -173,7 +171,8 @@ Tensors fake_inner(std::int64_t loss, const Tensor& hidden, const Tensor& weight
     if (!c.wanted[i]) {
       out.push_back(at::empty({0}, sums));
     } else if (i == 0) {
-      out.push_back(at::empty_symint({indices.sym_numel(), hidden.sym_size(-1)}, sums));
+      // As the fused passes keep it; f64, which has none, waits in its own type too.
+      out.push_back(at::empty_symint({indices.sym_numel(), hidden.sym_size(-1)}, hidden.options()));
     } else {
       out.push_back(at::empty_symint(tensors[i].sym_sizes(), sums));
     }

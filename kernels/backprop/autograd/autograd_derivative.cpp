@@ -104,7 +104,7 @@ std::int64_t AutogradDerivative::bytes_per_logit() const {
   return kBytesPerLogit + kBytesPerTeacherLogit * teachers_;
 }
 
-std::int64_t AutogradDerivative::most_rows() const {
+std::int64_t AutogradDerivative::most_rows(bool) const {
   return kMostRows;
 }
 

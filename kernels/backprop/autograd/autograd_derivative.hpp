@@ -16,7 +16,7 @@ class AutogradDerivative : public ChunkDerivative {
   at::Tensor values(MaskedChunk& chunk) const override;
   at::Tensor gradient(MaskedChunk& chunk, const at::Tensor& upstream, const at::Tensor& known) const override;
   std::int64_t bytes_per_logit() const override;
-  std::int64_t most_rows() const override;
+  std::int64_t most_rows(bool sums_weight) const override;
 
  private:
   at::Tensor value_of(const MaskedChunk& chunk) const;

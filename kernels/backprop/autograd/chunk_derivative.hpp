@@ -33,10 +33,14 @@ class ChunkDerivative {
 
   /// Bytes that exist at a time for each logit of the chunk, logits and their gradient included.
   virtual std::int64_t bytes_per_logit() const = 0;
-  /// An automatic choice goes no further than so many rows.
-  virtual std::int64_t most_rows() const = 0;
+  /// An automatic choice goes no further than so many rows; `sums_weight`: a weight's gradient is summed over
+  /// chunks.
+  virtual std::int64_t most_rows(bool sums_weight) const = 0;
   /// Whether logits may come rounded to the hidden states' 16 bits, as a plain layer rounds them.
   virtual bool takes_rounded_logits() const { return false; }
+  /// Whether the hidden states' gradient may wait for backward in 16 bits. Exact wherever the upstream
+  /// gradient is a power of two, one rounding more elsewhere; otherwise it waits in f32, twice the memory.
+  virtual bool rounds_hidden_gradient() const { return false; }
 };
 
 }  // namespace assay::kernels::backprop

@@ -3,9 +3,12 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/amax.h>
+#include <ATen/ops/ceil.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/exp2.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/log2.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
@@ -25,8 +28,13 @@ namespace {
 using at::Tensor;
 
 // Gradients of logits are about one a row (softmax minus one-hot), probabilities about 1/V = 8e-6: times 256
-// they are normal f16 numbers (6e-5 and up), and there is room for gradients of up to 255.
+// they are normal f16 numbers (6e-5 and up), and there is room for gradients of up to 127.
 constexpr double kHalfScale = 256.0;
+/// The power of two at or above x (of either sign's magnitude); multiplying by it rounds nothing.
+Tensor power_of_two(const Tensor& x) {
+  return at::exp2(at::ceil(at::log2(x.to(at::kDouble).abs())));
+}
+
 LinearHead head_of(at::TensorList tensors, const LinearHead& frozen) {
   LinearHead head = frozen;
   head.weight = tensors[1];
@@ -39,11 +47,13 @@ LinearHead head_of(at::TensorList tensors, const LinearHead& frozen) {
 }  // namespace
 
 at::Tensor GradientLayout::finished(const Tensor& sum, std::size_t index, const Tensor& factor) const {
-  if (!sum.defined())
-    return {};
-  Tensor out = at::empty(sum.sizes(), sum.options().dtype(like[index].type));
-  at::mul_out(out, sum, factor);
-  return out.view(like[index].shape);
+  return sum.defined() ? scaled(sum, factor, like[index].type).view(like[index].shape) : Tensor();
+}
+
+at::Tensor scaled(const Tensor& sum, const Tensor& factor, at::ScalarType type) {
+  Tensor out = at::empty(sum.sizes(), sum.options().dtype(type));
+  // One dimension, so that torch computes in the factor's f32 although the sum may be of 16 bits.
+  return at::mul_out(out, sum, factor.view({1}));
 }
 
 struct ChunkedCall::Run {
@@ -104,7 +114,7 @@ std::int64_t ChunkedCall::rows_a_chunk() const {
                          .vocab = vocab_,
                          .bytes_per_logit = derivative_->bytes_per_logit(),
                          .free_bytes = free_memory(sums_.device()),
-                         .most_rows = derivative_->most_rows()};
+                         .most_rows = derivative_->most_rows(wanted_.weight)};
   return chunk_rows(options_.chunks, needs);
 }
 
@@ -158,8 +168,9 @@ void ChunkedCall::add_gradients(const Tensor& x, const Tensor& gradient, std::in
 
 PassResult ChunkedCall::begin_result() const {
   PassResult out;
+  const at::ScalarType type = derivative_->rounds_hidden_gradient() ? layout_.like[0].type : sum_type_;
   if (wanted_.hidden)
-    out.sums[0] = at::zeros({num_rows_, width_}, sums_);
+    out.sums[0] = at::zeros({num_rows_, width_}, sums_.dtype(type));
   return out;
 }
 
@@ -169,16 +180,17 @@ PassResult ChunkedCall::sum_with_gradients(at::TensorList tensors) const {
   HeadGradients gradients(run.head, wanted_);
   PassResult out = begin_result();
   Tensor total = at::zeros({}, sums_.dtype(at::kDouble));
-  const Tensor scale = at::full({}, gradient_scale(), total.options());
+  const Tensor number = divisor().to(at::kDouble);
+  const Tensor undo = power_of_two(number).mul(gradient_scale()).reciprocal();
+  const Tensor scale = number.mul(undo).reciprocal();  // of order gradient_scale()
   for_each_chunk(run, [&](const Tensor& x, MaskedChunk& chunk, std::int64_t begin) {
     const auto [value, gradient] = derivative_->sum(chunk, scale, wanted_.any());
     total.add_(value);
     if (wanted_.any())
       add_gradients(x, gradient, begin, gradients, out);
   });
-  const Tensor number = divisor();
   out.value = total.div(number).to(sum_type_);
-  out.undo = number.mul(gradient_scale()).reciprocal();
+  out.undo = undo.to(sum_type_);
   gradients.move_to(out.sums);
   return out;
 }
@@ -216,7 +228,7 @@ Tensor ChunkedCall::scale_for(const Tensor& upstream) const {
     return one;
   const Tensor largest = at::amax(upstream.abs()).to(sum_type_);
   const Tensor usable = at::isfinite(largest).logical_and(largest.gt(0));
-  return at::where(usable, largest.reciprocal().mul(gradient_scale()), one);
+  return at::where(usable, power_of_two(largest.reciprocal().mul(gradient_scale())).to(sum_type_), one);
 }
 
 PassResult ChunkedCall::gradients_of_values(at::TensorList tensors, const Tensor& upstream,

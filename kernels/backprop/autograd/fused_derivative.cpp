@@ -15,8 +15,10 @@ namespace {
 
 using at::Tensor;
 
-// 2048 rows of 128256 16-bit logits are 525 MB; products gain nothing beyond, see docs/backprop_fast_path.md.
-constexpr std::int64_t kMostRows = 2048;
+// 2048 rows of 128256 16-bit logits are 525 MB, and the f32 accumulator of dW is passed over often enough.
+// Without it smaller chunks cost nothing: 1024 rows already make products that the tensor cores bound
+// (docs/backprop.md).
+constexpr std::int64_t kMostRows = 2048, kMostRowsFrozen = 1024;
 // Largest factor on a row's gradient before it meets its upstream in f16: see chunked_pass.cpp.
 constexpr double kHalfScale = 256.0;
 
@@ -104,8 +106,8 @@ Tensor FusedCrossEntropy::gradient(MaskedChunk& chunk, const Tensor& upstream, c
 std::int64_t FusedCrossEntropy::bytes_per_logit() const {
   return 4;
 }  // f32 at most, and nothing beside it
-std::int64_t FusedCrossEntropy::most_rows() const {
-  return kMostRows;
+std::int64_t FusedCrossEntropy::most_rows(bool sums_weight) const {
+  return sums_weight ? kMostRows : kMostRowsFrozen;
 }
 
 ChunkDerivative::Result FusedTokenStatistics::sum(MaskedChunk&, const Tensor&, bool) const {
@@ -146,8 +148,8 @@ Tensor FusedTokenStatistics::gradient(MaskedChunk& chunk, const Tensor& upstream
 std::int64_t FusedTokenStatistics::bytes_per_logit() const {
   return 4;
 }
-std::int64_t FusedTokenStatistics::most_rows() const {
-  return kMostRows;
+std::int64_t FusedTokenStatistics::most_rows(bool sums_weight) const {
+  return sums_weight ? kMostRows : kMostRowsFrozen;
 }
 
 }  // namespace assay::kernels::backprop

@@ -17,8 +17,9 @@ class FusedCrossEntropy : public ChunkDerivative {
   at::Tensor values(MaskedChunk& chunk) const override;
   at::Tensor gradient(MaskedChunk& chunk, const at::Tensor& upstream, const at::Tensor& known) const override;
   std::int64_t bytes_per_logit() const override;
-  std::int64_t most_rows() const override;
+  std::int64_t most_rows(bool sums_weight) const override;
   bool takes_rounded_logits() const override { return true; }
+  bool rounds_hidden_gradient() const override { return true; }
 
  private:
   /// Overwrites the chunk's logits with the gradient where `scale` is given; returns the rows' losses.
@@ -37,8 +38,9 @@ class FusedTokenStatistics : public ChunkDerivative {
   at::Tensor values(MaskedChunk& chunk) const override;
   at::Tensor gradient(MaskedChunk& chunk, const at::Tensor& upstream, const at::Tensor& known) const override;
   std::int64_t bytes_per_logit() const override;
-  std::int64_t most_rows() const override;
+  std::int64_t most_rows(bool sums_weight) const override;
   bool takes_rounded_logits() const override { return true; }
+  bool rounds_hidden_gradient() const override { return true; }
 
  private:
   LogitTransform transform_;
