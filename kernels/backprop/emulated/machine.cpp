@@ -120,21 +120,27 @@ std::vector<Thread> start(Cluster& cluster, const Grid& grid, unsigned first_blo
   return threads;
 }
 
-/// Round robin; clusters alternate between ascending and descending order, so that no order is taken for
-/// granted.
-void finish(std::vector<Thread>& threads, bool descending) {
-  for (std::size_t left = threads.size(); left > 0;) {
-    const std::uint64_t before = steps;
-    left = 0;
-    for (std::size_t i = 0; i < threads.size(); ++i) {
-      Thread& thread = threads[descending ? threads.size() - 1 - i : i];
-      if (thread.done)
-        continue;
-      ++left;
-      current = &thread;
-      swapcontext(&scheduler, &thread.context);
-    }
-    if (left > 0 && steps == before)
+/// Each thread once, until it waits or is done. False when none of them got on.
+bool advance(std::vector<Thread>& threads, std::size_t begin, std::size_t end) {
+  const std::uint64_t before = steps;
+  for (std::size_t i = begin; i < end; ++i) {
+    if (threads[i].done)
+      continue;
+    current = &threads[i];
+    swapcontext(&scheduler, &threads[i].context);
+  }
+  return steps != before;
+}
+
+/// One block as far as it can, then the next: whoever relies on another block to be about as far is found
+/// out.
+void finish(std::vector<Thread>& threads, unsigned block_threads) {
+  const auto is_done = [](const Thread& thread) { return thread.done; };
+  while (!std::all_of(threads.begin(), threads.end(), is_done)) {
+    bool got_on = false;
+    for (std::size_t begin = 0; begin < threads.size(); begin += block_threads)
+      while (advance(threads, begin, begin + block_threads)) got_on = true;
+    if (!got_on)
       fail("its threads wait for each other forever");
   }
 }
@@ -149,7 +155,7 @@ void run(const Grid& grid, const std::function<void()>& kernel) {
   for (unsigned first = 0; first < grid.blocks; first += grid.cluster) {
     Cluster cluster;
     std::vector<Thread> threads = start(cluster, grid, first);
-    finish(threads, first / grid.cluster % 2 == 1);
+    finish(threads, grid.threads);
     for (const Block& block : cluster.blocks) {
       const char* const guard = block.shared.get() + grid.shared_bytes;
       if (!std::all_of(guard, guard + kGuardBytes, [](char c) { return c == '\xff'; }))

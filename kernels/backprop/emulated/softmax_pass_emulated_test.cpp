@@ -153,8 +153,8 @@ TEST(EmulatedMachineDeathTest, reading_a_block_that_leaves_is_found) {
                              [] {
                                emulated::arrive_at_cluster();
                                emulated::wait_for_cluster();
-                               if (emulated::rank_in_cluster() == 1)
-                                 emulated::exchange(*emulated::in_block(0, emulated::shared_memory()), 0);
+                               if (emulated::rank_in_cluster() == 0)
+                                 emulated::exchange(*emulated::in_block(1, emulated::shared_memory()), 0);
                              }),
                "begun to leave");
 }
