@@ -21,7 +21,9 @@ from dataclasses import dataclass, field
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 MISSING = [name for name in ("torch", "transformers", "peft", "bitsandbytes") if not importlib.util.find_spec(name)]
 if not MISSING:
-    os.environ |= {"TORCHDYNAMO_DISABLE": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # One thread: the tensors are tiny, and the sums then have one order on every machine.
+    os.environ |= {"OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1", "HF_HUB_OFFLINE": "1",
+                   "TOKENIZERS_PARALLELISM": "false"}
     import torch
     import transformers
     from peft import LoraConfig, PeftModel, get_peft_model

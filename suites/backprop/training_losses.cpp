@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "suites/backprop/training_losses.hpp"
+
+#include <ATen/ops/cross_entropy_loss.h>
+
+#include "kernels/backprop/autograd/losses.hpp"
+
+namespace assay::suites::backprop {
+namespace {
+
+using at::Tensor;
+using reference::llama::Linear;
+
+Tensor naive_cross_entropy(const Tensor& states, const Linear& head, const Tensor& labels,
+                           at::Reduction::Reduction reduction) {
+  return at::cross_entropy_loss(head(states).to(at::kFloat), labels, {}, reduction);
+}
+
+}  // namespace
+
+std::vector<TrainingRun> naive_trainings(int count) {
+  const HeadLoss mean = [](const Tensor& states, const Linear& head, const Tensor& labels) {
+    return naive_cross_entropy(states, head, labels, at::Reduction::Mean);
+  };
+  const HeadLoss sum = [](const Tensor& states, const Linear& head, const Tensor& labels) {
+    return naive_cross_entropy(states, head, labels, at::Reduction::Sum);
+  };
+  std::vector<TrainingRun> runs = {{.loss = mean},
+                                   {.loss = sum, .batch_reversed = true, .is_sum = true},
+                                   {.loss = sum, .is_sum = true},
+                                   {.loss = mean, .batch_reversed = true}};
+  runs.resize(static_cast<std::size_t>(count));
+  return runs;
+}
+
+TrainingRun memory_efficient_training(std::int64_t chunk_rows) {
+  return {.loss = [chunk_rows](const Tensor& states, const Linear& head, const Tensor& labels) {
+    kernels::backprop::LinearHead ours;
+    ours.weight = head.weight;
+    kernels::backprop::MemoryEfficientOptions options;
+    options.chunks.rows = chunk_rows;
+    return kernels::backprop::linear_cross_entropy(states, ours, labels, {}, options);
+  }};
+}
+
+}  // namespace assay::suites::backprop
