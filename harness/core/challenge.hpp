@@ -56,6 +56,10 @@ struct ParityRule {
   bool exact = false;
   double k = 1.0;
   double floor_ulp = 0.0;            ///< floor, in units of the last place of the truth in the output's dtype
+  /// Factor on k per element, where the largest error of one tile is held against the largest of another.
+  double element_slack = 1.0;
+  /// Outputs with a floor of their own: one number that sums up many has one error, which the baseline's may escape by luck.
+  std::map<std::string, double, std::less<>> floor_ulp_of = {};
 };
 
 struct DeviceFacts {

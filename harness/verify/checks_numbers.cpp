@@ -101,6 +101,9 @@ Reason check_stale_input(Trial& trial) {
     answer.limits = limits_after_change(trial, measure_errors(*trial.first, trial.subject.second_oracle));
     answer.rule.k = 1.0;
     answer.rule.floor_ulp *= kSlackOnOtherInputs;
+    for (auto& [output, floor] : answer.rule.floor_ulp_of) {
+      floor *= kSlackOnOtherInputs;
+    }
   }
   trial.load_inputs(trial.subject.second_inputs);
   trial.run(kPoison);

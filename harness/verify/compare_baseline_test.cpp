@@ -81,6 +81,36 @@ TEST(CompareToBaseline, the_floor_is_in_units_of_the_last_place) {
   EXPECT_FALSE(passes(compare(out, oracle, {.exact = false, .k = 1.0, .floor_ulp = 0.99}, &perfect)));
 }
 
+TEST(CompareToBaseline, an_output_may_have_a_floor_of_its_own) {
+  const Oracle oracle = oracle_of({{"y", {1.0}}, {"z", {1.0}}});
+  BaselineErrors perfect = uniform_baseline("y", 0.0, {0.0}, {0.0});
+  perfect.outputs.push_back(uniform_baseline("z", 0.0, {0.0}, {0.0}).outputs.front());
+  const auto judged = [&](double y, double z) {
+    TensorSet out(DeviceKind::kCpu);
+    put<Float32Format>(out, "y", Dtype::kFloat32, {1}, {y});
+    put<Float32Format>(out, "z", Dtype::kFloat32, {1}, {z});
+    return passes(compare(
+        out, oracle, {.exact = false, .k = 1.0, .floor_ulp = 1.0, .floor_ulp_of = {{"z", 4.0}}}, &perfect));
+  };
+  EXPECT_TRUE(judged(1.0 + 0x1p-23, 1.0 + 0x1p-21));
+  EXPECT_FALSE(judged(1.0 + 0x1p-21, 1.0));
+  EXPECT_FALSE(judged(1.0, 1.0 + 0x1p-20));
+}
+
+TEST(CompareToBaseline, slack_widens_the_limit_of_elements_and_of_nothing_else) {
+  const Oracle oracle = oracle_of({{"y", {8, 8, 8, 8}}});
+  const BaselineErrors baseline = uniform_baseline("y", 0.125, {1.0}, {1.0});
+  const ParityRule rule{.exact = false, .k = 1.0, .floor_ulp = 0.0, .element_slack = 2.0};
+  const auto judged = [&](std::vector<double> values) {
+    TensorSet out(DeviceKind::kCpu);
+    put<Float32Format>(out, "y", Dtype::kFloat32, {4}, values);
+    return passes(compare(out, oracle, rule, &baseline));
+  };
+  EXPECT_TRUE(judged({10, 8, 8, 8}));
+  EXPECT_FALSE(judged({10.5, 8, 8, 8})) << "an element beyond twice";
+  EXPECT_FALSE(judged({10, 10, 8, 8})) << "a norm beyond once";
+}
+
 TEST(CompareToBaseline, nan_never_passes_however_wide_the_limit) {
   const BaselineErrors wide = uniform_baseline("y", 1e300, {1e300}, {1e300});
   const Oracle oracle = oracle_of({{"y", {1, 2, 3}}});

@@ -71,6 +71,6 @@ inline std::vector<std::int64_t> histogram(std::map<int, std::int64_t> filled) {
   return buckets;
 }
 
-inline constexpr ParityRule kExact{.exact = true};
+inline const ParityRule kExact{.exact = true};
 
 }  // namespace assay::harness
