@@ -112,6 +112,25 @@ TEST_F(LlamaStorage, hostile_headers_are_refused) {
   EXPECT_THROW(SafetensorsFile{folder_ / "long"}, std::invalid_argument);
 }
 
+/// What fuzzing another reader of the format found, and its seeds: read whole or refused, nothing else.
+TEST(LlamaSafetensors, hostile_files_are_read_or_refused) {
+  int files = 0, read = 0;
+  for (const auto& entry :
+       fs::directory_iterator(fs::path(ASSAY_TEST_DATA).parent_path() / "fuzz/corpus/safetensors")) {
+    ++files;
+    try {
+      const SafetensorsFile file(entry.path());
+      for (const std::string& name : file.names()) file.read(name);
+      ++read;
+    } catch (const std::invalid_argument& error) {
+      EXPECT_THAT(error.what(), HasSubstr("expected")) << entry.path();
+    }
+  }
+  EXPECT_GT(files, 40);
+  EXPECT_GT(read, 5);
+  EXPECT_LT(read, files - 5);
+}
+
 TEST_F(LlamaStorage, a_model_folder_loads_whole_and_in_shards) {
   const Llama model = random_llama(tiny_config(), 4);
   const auto weights = weights_of(model);
