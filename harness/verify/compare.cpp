@@ -109,8 +109,9 @@ Judged judge(const TensorView& output, const Oracle& oracle, ParityRule rule,
   const bool exact = rule.exact || !is_floating(output.dtype);
   const OutputErrors* against = exact ? nullptr : &baseline_of(*baseline, output);
   Judged judged;
-  judged.scan = scan(output, oracle,
-                     {exact, rule.k * rule.element_slack, rule.floor_ulp, exact ? nullptr : &against->tile_max});
+  judged.scan =
+      scan(output, oracle,
+           {exact, rule.k * rule.element_slack, rule.floor_ulp, exact ? nullptr : &against->tile_max});
   const Totals totals(judged.scan.tiles);
   judged.rel_err = totals.relative(totals.error_squares);
   judged.max_abs_err = totals.error_max;
