@@ -127,8 +127,8 @@ __global__ void __launch_bounds__(kResidence == Residence::kMemory ? 1024 : 512,
   const float raw_edge = has_edge ? Elements<T>::widen(view.data[edge_at]) : 0.0f;
   auto* const stage = reinterpret_cast<uint4*>(shared_memory()) + kSlots;
   const Smoothing smoothing{p.smooth_share != 0.0f, p.class_weight};
-  Partial mine = gather < T, kGeneral, kSums, kStaged ? Use::kLast : Use::kKeep,
-          kStaged > (p.rows, view, part, smoothing, stage);
+  Partial mine =
+      gather<T, kGeneral, kSums, kStaged>(p.rows, view, part, smoothing, stage, !kStaged && p.write_gradient);
   if (has_edge) {
     edge[0] = raw_edge;
     transform<T, kGeneral>(p.rows, edge_at, edge, unused);

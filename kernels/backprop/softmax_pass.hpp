@@ -54,7 +54,8 @@ struct CrossEntropyPass {
 ///   ∂/∂z_v = g0·([v = t] − p_v) − g1·p_v·(z_v − lse + H) + g2·p_v
 struct TokenStatisticsPass {
   LogitRows logits;                      ///< read only
-  const std::int64_t* tokens = nullptr;  ///< [rows]; negative: the row is skipped, its statistics are 0
+  const std::int64_t* tokens = nullptr;  ///< [rows]; negative: the row is skipped, its statistics
+                                         ///< are 0; from vocab up: as labels of CrossEntropyPass
   float* statistics = nullptr;           ///< [rows, 3]: logp, entropy, lse
 };
 struct TokenStatisticsGradientPass {

@@ -26,22 +26,19 @@ __device__ __forceinline__ std::uint64_t policy() {
   return word;
 }
 
-template <Use kUse>
-__device__ __forceinline__ uint4 load_vector(const void* p, std::uint64_t policy) {
+__device__ __forceinline__ uint4 load_vector(const void* p, [[maybe_unused]] std::uint64_t policy) {
   uint4 v;
 #ifdef ASSAY_PTX_L2_POLICY
-  if constexpr (kUse != Use::kDefault) {
-    asm volatile("ld.global.L1::no_allocate.L2::cache_hint.v4.b32 {%0, %1, %2, %3}, [%4], %5;"
-                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-                 : "l"(p), "l"(policy)
-                 : "memory");
-    return v;
-  }
-#endif
+  asm volatile("ld.global.L1::no_allocate.L2::cache_hint.v4.b32 {%0, %1, %2, %3}, [%4], %5;"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(p), "l"(policy)
+               : "memory");
+#else
   asm volatile("ld.global.L1::no_allocate.v4.b32 {%0, %1, %2, %3}, [%4];"
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                : "l"(p)
                : "memory");
+#endif
   return v;
 }
 

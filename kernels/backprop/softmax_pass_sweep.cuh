@@ -15,7 +15,7 @@ struct Part {
 };
 
 /// kUnroll vectors from `vector` on, a block's width apart; −∞ behind the end.
-template <class T, Use kUse>
+template <class T>
 __device__ __forceinline__ void load_batch(const RowView<T>& view, int vector, int end, std::uint64_t hint,
                                            uint4 (&raw)[kUnroll]) {
   constexpr std::uint32_t kNone = Elements<T>::kMinusInfinities;
@@ -24,23 +24,23 @@ __device__ __forceinline__ void load_batch(const RowView<T>& view, int vector, i
     const int at = vector + u * static_cast<int>(blockDim.x);
     raw[u] = make_uint4(kNone, kNone, kNone, kNone);
     if (at < end)
-      raw[u] = load_vector<kUse>(view.at(at), hint);
+      raw[u] = load_vector(view.at(at), hint);
   }
 }
 
 /// Statistics of what this thread reads of the part. `stage`, if not null, keeps the vectors for the second
 /// sweep, each for the thread that read it.
-template <class T, bool kGeneral, Sums kSums, Use kUse, bool kStage>
+template <class T, bool kGeneral, Sums kSums, bool kStage>
 __device__ __forceinline__ Partial gather(const Rows& rows, const RowView<T>& view, Part part,
-                                          const Smoothing& smoothing, uint4* stage) {
+                                          const Smoothing& smoothing, uint4* stage, bool read_again) {
   constexpr int kCount = Elements<T>::kPerVector;
   const int threads = static_cast<int>(blockDim.x);
-  const std::uint64_t hint = policy<kUse>();
+  const std::uint64_t hint = read_again ? policy<Use::kKeep>() : policy<Use::kLast>();
   Partial p = nothing();
   for (int vector = part.begin + static_cast<int>(threadIdx.x); vector < part.end;
        vector += kUnroll * threads) {
     uint4 raw[kUnroll];
-    load_batch<T, kUse>(view, vector, part.end, hint, raw);
+    load_batch<T>(view, vector, part.end, hint, raw);
     if constexpr (kStage) {
 #pragma unroll
       for (int u = 0; u < kUnroll; ++u) {
@@ -98,7 +98,7 @@ __device__ __forceinline__ void rewrite(const RowView<T>& view, Part part, const
           raw[u] = stage[vector - part.begin + u * threads];
       }
     } else {
-      load_batch<T, Use::kLast>(view, vector, part.end, hint, raw);
+      load_batch<T>(view, vector, part.end, hint, raw);
     }
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {

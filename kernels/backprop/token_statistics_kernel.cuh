@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(1024) token_statistics_kernel(const __grid_con
   }
   const RowView<T> view(p.rows, row);
   float edge[1], unused[1];
-  Partial mine = gather<T, kGeneral, kSums, Use::kLast, false>(p.rows, view, {0, view.vectors}, {}, nullptr);
+  Partial mine = gather<T, kGeneral, kSums, false>(p.rows, view, {0, view.vectors}, {}, nullptr, false);
   if (thread < view.num_edges()) {
     edge[0] = Elements<T>::widen(view.data[view.edge(thread)]);
     transform<T, kGeneral>(p.rows, view.edge(thread), edge, unused);

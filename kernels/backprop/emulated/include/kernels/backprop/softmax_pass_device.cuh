@@ -59,8 +59,7 @@ template <Use>
 std::uint64_t policy() {
   return 0;
 }
-template <Use>
-uint4 load_vector(const void* p, std::uint64_t) {
+inline uint4 load_vector(const void* p, std::uint64_t) {
   emulated::check_vector(p);
   uint4 v;
   std::memcpy(&v, p, 16);
