@@ -20,8 +20,8 @@ Tensor inverse_frequencies(const LlamaConfig& config) {
     return plain;
   const auto& [factor, low, high, original] = *config.rope_scaling;
   const auto length = static_cast<double>(original);
-  const Tensor wavelength = at::Scalar(2 * std::numbers::pi) / plain;
-  const Tensor share_kept = (at::Scalar(length) / wavelength - low) / (high - low);
+  const Tensor wavelength = plain.reciprocal() * (2 * std::numbers::pi);  // as Python divides by a tensor
+  const Tensor share_kept = (wavelength.reciprocal() * length - low) / (high - low);
   const Tensor between = (1 - share_kept) * plain / factor + share_kept * plain;
   const Tensor stretched = at::where(wavelength > length / low, plain / factor, between);
   return at::where(wavelength < length / high, plain, stretched);
