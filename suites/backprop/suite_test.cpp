@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -13,6 +14,7 @@
 #include "harness/device/device.hpp"
 #include "harness/selftest/selftest.hpp"
 #include "suites/backprop/case_tensors.hpp"
+#include "suites/backprop/rubric.hpp"
 
 namespace assay::suites::backprop {
 namespace {
@@ -75,6 +77,18 @@ TEST(BackpropSuite, cases_are_well_formed) {
     }
     EXPECT_EQ(dtypes.size(), 3u) << challenge->name << " is judged in f16, bf16 and f32";
     EXPECT_TRUE(timed) << challenge->name;
+  }
+}
+
+TEST(BackpropSuite, the_cases_that_the_rubric_names_exist_and_are_measured_on_a_gpu) {
+  for (const auto& [loss, name] :
+       {std::pair(LossKind::kCrossEntropy, kMemoryCase), std::pair(LossKind::kGrpo, kGrpoCase)}) {
+    const auto cases = cases_of(loss);
+    const auto found =
+        std::find_if(cases.begin(), cases.end(), [&](const Case& each) { return each.name == name; });
+    ASSERT_NE(found, cases.end()) << name;
+    EXPECT_TRUE(found->measured) << name;
+    EXPECT_THAT(found->devices, testing::ElementsAre(DeviceKind::kCuda)) << name;
   }
 }
 
