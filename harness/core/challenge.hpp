@@ -91,6 +91,11 @@ struct Implementation {
   bool headline_baseline = false;    ///< baselines that compete to be what speedup is measured against
   std::string expected_check;        ///< mutants: the check that must reject it
   std::string version;               ///< peers: what was found, e.g. "bitsandbytes 0.50.2"
+  /// Peers whose version is known only once they have run; asked after a case, where `version` is empty.
+  std::function<std::string()> find_version;
+  /// Peers alone: the k of ParityRule they are held to, where they trade exactness for something and a row that says how
+  /// much is worth more than none. The record shows error and limit. Null: the challenge's.
+  std::optional<double> own_k;
   /// CUDA: the SM the code that runs was built for and how ("sass" or "ptx_jit"); null: unknown.
   std::function<std::pair<std::string, std::string>()> target;
 };

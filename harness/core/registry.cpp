@@ -123,6 +123,11 @@ const std::vector<Challenge>& Registry::challenges() {
     std::vector<Challenge> made = make_challenges(challenge_makers_);
     for (const auto& [name, make] : implementation_makers_) {
       Implementation implementation = make();
+      if (implementation.own_k && implementation.role != Role::kPeer) {
+        throw std::logic_error(
+            fmt::format("implementation '{}' of {}: only peers have a tolerance of their own",
+                        implementation.name, name));
+      }
       Challenge& owner = find_challenge(made, name, implementation.name);
       owner.implementations.push_back(std::move(implementation));
     }

@@ -53,6 +53,23 @@ TEST(Registry, lists_by_role_then_name_whatever_the_order_of_registration) {
   EXPECT_THAT(names, ElementsAre("plain", "alpha", "zeta", "outside", "no_op"));
 }
 
+TEST(Registry, only_peers_may_bring_a_tolerance_of_their_own) {
+  for (const Role role : {Role::kPeer, Role::kCandidate}) {
+    Registry registry;
+    registry.add_challenge([] { return challenge_named("a"); });
+    registry.add_implementation("a", [role] {
+      Implementation lenient = implementation_named("lenient", role);
+      lenient.own_k = 100.0;
+      return lenient;
+    });
+    if (role == Role::kPeer) {
+      EXPECT_NO_THROW(registry.challenges());
+    } else {
+      EXPECT_THROW(registry.challenges(), std::logic_error);
+    }
+  }
+}
+
 TEST(Registry, keeps_implementations_that_the_challenge_brings_along) {
   Registry registry;
   registry.add_challenge([] {

@@ -123,6 +123,8 @@ class Run {
         implementation.sources.empty() ? "" : sources_sha256(implementation.sources);
     record.provenance.seed = job.which->seed;
     record.version = implementation.version;
+    if (ran && record.version.empty() && implementation.find_version)
+      record.version = implementation.find_version();
     record.input_source = job.which->source;
     return record;
   }

@@ -19,6 +19,13 @@ constexpr double kWorstBaseline = 0.25;
 constexpr double kNearerThanStale = 1.0 / 64;
 constexpr double kSlackOnOtherInputs = 4.0;
 
+/// The challenge's rule, with a peer's own k.
+ParityRule rule_for(const Trial& trial) {
+  ParityRule rule = trial.subject.challenge.parity;
+  rule.k = trial.subject.implementation.own_k.value_or(rule.k);
+  return rule;
+}
+
 BaselineErrors limits_for(const Trial& trial) {
   if (trial.subject.challenge.parity.exact) {
     return {};
@@ -47,7 +54,7 @@ Reason too_far_for_a_baseline(const BaselineErrors& errors) {
 /// Per tile the larger of: a fraction of the old answer's distance, and the widened limit of the first
 /// inputs.
 BaselineErrors limits_after_change(const Trial& trial, const BaselineErrors& stale) {
-  const double k = kSlackOnOtherInputs * trial.subject.challenge.parity.k;
+  const double k = kSlackOnOtherInputs * rule_for(trial).k;
   BaselineErrors limits = stale;
   for (OutputErrors& output : limits.outputs) {
     const auto same = [&](const OutputErrors& other) { return other.output == output.output; };
@@ -71,7 +78,7 @@ BaselineErrors limits_after_change(const Trial& trial, const BaselineErrors& sta
 }  // namespace
 
 Reason check_parity(Trial& trial) {
-  const ParityRule& rule = trial.subject.challenge.parity;
+  const ParityRule rule = rule_for(trial);
   if (!rule.exact) {
     trial.errors = measure_errors(*trial.first, trial.subject.oracle);
   }
@@ -93,7 +100,7 @@ Reason check_parity(Trial& trial) {
 }
 
 Reason check_stale_input(Trial& trial) {
-  const ParityRule& rule = trial.subject.challenge.parity;
+  const ParityRule rule = rule_for(trial);
   Answer& answer = trial.second_answer;
   answer.oracle = &trial.subject.second_oracle;
   answer.rule = rule;
