@@ -35,11 +35,18 @@ std::int64_t rows_within(std::int64_t bytes, const ChunkNeeds& needs) {
   return rows < kTileRows ? std::max<std::int64_t>(rows, 1) : rows / kTileRows * kTileRows;
 }
 
+/// A quarter of the rows, in whole tiles: one chunk of everything would need more memory than the plain
+/// layer.
+std::int64_t quarter(std::int64_t rows) {
+  return (rows + 4 * kTileRows - 1) / (4 * kTileRows) * kTileRows;
+}
+
 std::int64_t automatic(const ChunkChoice& choice, const ChunkNeeds& needs) {
+  const std::int64_t most = std::min(needs.most_rows, std::max(quarter(needs.num_rows), kTileRows));
   if (needs.free_bytes <= 0)
-    return std::min(kRowsWhereFreeMemoryIsUnknown, needs.most_rows);
+    return std::min(kRowsWhereFreeMemoryIsUnknown, most);
   const double budget = choice.free_memory_share * static_cast<double>(needs.free_bytes);
-  return std::min(rows_within(static_cast<std::int64_t>(budget), needs), needs.most_rows);
+  return std::min(rows_within(static_cast<std::int64_t>(budget), needs), most);
 }
 
 }  // namespace

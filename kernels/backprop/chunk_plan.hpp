@@ -11,9 +11,10 @@ namespace assay::kernels::backprop {
 /// is free decides. The result of a loss does not depend on the choice beyond the order in which sums are
 /// rounded.
 struct ChunkChoice {
-  std::optional<std::int64_t> rows = {};   ///< this many rows a chunk
-  std::optional<std::int64_t> bytes = {};  ///< as many rows as fit into this many bytes of workspace, at least one
-  double free_memory_share = 0.25;    ///< of the free bytes; never beyond what makes products faster
+  std::optional<std::int64_t> rows = {};  ///< this many rows a chunk
+  std::optional<std::int64_t> bytes =
+      {};                           ///< as many rows as fit into this many bytes of workspace, at least one
+  double free_memory_share = 0.25;  ///< of the free bytes; never beyond what makes products faster
 };
 
 /// What the plan is made for.
@@ -26,10 +27,10 @@ struct ChunkNeeds {
 };
 
 /// Rows of every chunk but the last, which holds the rest: 1 ≤ rows ≤ max(num_rows, 1). Automatic choices are
-/// multiples of 128 (a product's tile) up to `most_rows`, where memory allows it: below about 1000 rows the
-/// f32 accumulator of dW is read and written more often than the tensor cores can use (H·V·8 bytes a chunk
-/// against 2·rows·H·V FLOP at 250 FLOP a byte), beyond 4096 no product gains. Throws std::invalid_argument
-/// for a choice below 1, both choices at once, or a share outside (0, 1].
+/// multiples of 128 (a product's tile) up to a quarter of the rows and `most_rows`, where memory allows it:
+/// below about 1000 rows the f32 accumulator of dW is read and written more often than the tensor cores can
+/// use (H·V·8 bytes a chunk against 2·rows·H·V FLOP at 250 FLOP a byte), beyond 4096 no product gains. Throws
+/// std::invalid_argument for a choice below 1, both choices at once, or a share outside (0, 1].
 std::int64_t chunk_rows(const ChunkChoice& choice, const ChunkNeeds& needs);
 
 }  // namespace assay::kernels::backprop

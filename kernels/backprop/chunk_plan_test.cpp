@@ -32,6 +32,14 @@ TEST(ChunkPlan, free_memory_decides_up_to_the_row_count_that_still_pays) {
   EXPECT_EQ(chunk_rows({}, tight), 512);
 }
 
+TEST(ChunkPlan, few_rows_are_cut_as_well) {
+  ChunkNeeds few = kLlama;
+  for (const auto& [rows, chunk] : {std::pair{768, 256}, {4096, 1024}, {2000, 512}, {300, 128}, {100, 100}}) {
+    few.num_rows = rows;
+    EXPECT_EQ(chunk_rows({}, few), chunk) << rows;
+  }
+}
+
 TEST(ChunkPlan, unknown_free_memory_gives_a_middle_size) {
   ChunkNeeds unknown = kLlama;
   unknown.free_bytes = 0;
