@@ -58,6 +58,13 @@ MaybeTensor maybe(const Tensor& t) {
   return t.defined() ? MaybeTensor(t) : std::nullopt;
 }
 
+void refuse_second_derivative() {
+  TORCH_CHECK(
+      !at::GradMode::is_enabled(),
+      "expected one derivative of assay's linear losses, found create_graph=True; use the plain layer for "
+      "second derivatives");
+}
+
 /// Types of the five, where they are given; autograd needs them when the sums are turned into gradients.
 std::vector<std::int64_t> types_of(const LinearLossCall& call) {
   std::vector<std::int64_t> types;
@@ -81,6 +88,7 @@ struct SumFunction : ::torch::autograd::Function<SumFunction> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& upstream) {
+    refuse_second_derivative();
     const variable_list saved = ctx->get_saved_variables();
     const std::vector<std::int64_t> types = ctx->saved_data["types"].toIntVector();
     const std::array<bool, 5>& wanted = kept(ctx).wanted;
@@ -112,6 +120,7 @@ struct RowsFunction : ::torch::autograd::Function<RowsFunction> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& upstream) {
+    refuse_second_derivative();
     const variable_list saved = ctx->get_saved_variables();
     LinearLossCall call =
         with_tensors(kept(ctx), saved[0], saved[1], maybe(saved[2]), maybe(saved[3]), maybe(saved[4]));

@@ -191,8 +191,13 @@ std::string dynamic_chunk_sizes(const DeviceFacts& facts) {
   if (!(small > 1 && small < large && large < problem.c.rows))
     wrong(
         text("expected more rows for more bytes, found ", small, " for 64 KiB and ", large, " for 256 KiB"));
-  for (const double share : {0.01, 0.25})
-    judge(text("share ", share, " of free memory"), {.rows = {}, .bytes = {}, .free_memory_share = share}, 0);
+  const auto of_free = [&](double share, std::int64_t expected_rows) {
+    return judge(text("share ", share, " of free memory"),
+                 {.rows = {}, .bytes = {}, .free_memory_share = share}, expected_rows);
+  };
+  of_free(1e-8, 1);  // of 100 GB less than one row's 3 KB
+  if (of_free(0.25, 0) <= 1)
+    wrong("expected more rows for a quarter of the free memory than for nearly none of it");
   evidence["by_rows"] = evidence["by_bytes"] = evidence["by_free_memory"] = true;
   evidence["different_sizes"] = sizes.size();
   evidence["largest_rel_err"] = worst;

@@ -12,13 +12,7 @@ namespace ours = kernels::backprop;
 using harness::DeviceKind;
 
 at::Tensor cross_entropy(const BackpropCase& c, const CaseTensors& t) {
-  ours::CrossEntropyOptions loss;
-  loss.transform = {c.softcap, c.temperature};
-  loss.ignore_index = kIgnoreIndex;
-  loss.label_smoothing = c.label_smoothing;
-  loss.z_loss = c.z_loss;
-  loss.class_weight = t.class_weight;
-  return ours::fused_linear_cross_entropy(t.hidden, linear_head(t), t.labels, loss);
+  return ours::fused_linear_cross_entropy(t.hidden, linear_head(t), t.labels, cross_entropy_options(c, t));
 }
 
 at::Tensor token_statistics(const BackpropCase& c, const CaseTensors& t) {
@@ -33,10 +27,12 @@ std::optional<std::string> only_labels(const harness::Case& which, const harness
 
 std::vector<std::string> sources() {
   std::vector<std::string> files = memory_efficient_sources({"suites/backprop/impl_fused.cpp"});
-  for (const char* file : {"autograd/fused_derivative.cpp", "autograd/fused_losses.cpp", "softmax_pass.cu",
-                           "softmax_pass_config.cpp", "softmax_pass_cpu.cpp", "softmax_pass_cpu_row-inl.hpp",
-                           "softmax_pass_row.cuh", "softmax_pass_sweep.cuh", "softmax_pass_device.cuh",
-                           "cross_entropy_kernel.cuh", "token_statistics_kernel.cuh"})
+  for (const char* file :
+       {"autograd/fused_derivative.cpp", "autograd/fused_derivative.hpp", "softmax_pass_statistics.cuh",
+        "softmax_pass_check.cpp", "softmax_pass_cpu_types-inl.hpp", "autograd/fused_losses.cpp",
+        "softmax_pass.cu", "softmax_pass_config.cpp", "softmax_pass_cpu.cpp", "softmax_pass_cpu_row-inl.hpp",
+        "softmax_pass_row.cuh", "softmax_pass_sweep.cuh", "softmax_pass_device.cuh",
+        "cross_entropy_kernel.cuh", "token_statistics_kernel.cuh"})
     files.push_back(std::string("kernels/backprop/") + file);
   return files;
 }

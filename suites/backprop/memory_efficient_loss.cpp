@@ -31,12 +31,7 @@ ours::LinearHead frozen_head(const Tensor& weight) {
 
 Tensor cross_entropy(const BackpropCase& c, const CaseTensors& t,
                      const ours::MemoryEfficientOptions& options) {
-  ours::CrossEntropyOptions loss;
-  loss.transform = {c.softcap, c.temperature};
-  loss.ignore_index = kIgnoreIndex;
-  loss.label_smoothing = c.label_smoothing;
-  loss.z_loss = c.z_loss;
-  loss.class_weight = t.class_weight;
+  const ours::CrossEntropyOptions loss = cross_entropy_options(c, t);
   return c.soft_targets ? ours::linear_cross_entropy_soft(t.hidden, linear_head(t), t.targets, loss, options)
                         : ours::linear_cross_entropy(t.hidden, linear_head(t), t.labels, loss, options);
 }
@@ -58,6 +53,16 @@ Tensor grpo(const BackpropCase& c, const CaseTensors& t, const Tensor& hidden,
 
 }  // namespace
 
+ours::CrossEntropyOptions cross_entropy_options(const BackpropCase& c, const CaseTensors& t) {
+  ours::CrossEntropyOptions loss;
+  loss.transform = {c.softcap, c.temperature};
+  loss.ignore_index = kIgnoreIndex;
+  loss.label_smoothing = c.label_smoothing;
+  loss.z_loss = c.z_loss;
+  loss.class_weight = t.class_weight;
+  return loss;
+}
+
 ours::LinearHead linear_head(const CaseTensors& t) {
   ours::LinearHead head;
   head.weight = t.weight, head.bias = t.bias;
@@ -75,10 +80,11 @@ ours::LinearHead linear_head(const CaseTensors& t) {
 std::vector<std::string> memory_efficient_sources(std::vector<std::string> more) {
   more.push_back("suites/backprop/memory_efficient_loss.cpp");
   more.push_back("kernels/backprop/chunk_plan.cpp");
-  for (const char* file : {"apply_chunked.hpp", "autograd_derivative.cpp", "chunked_pass.cpp",
-                           "flat_rows.cpp", "free_memory.cpp", "grpo.cpp", "head_pass.cpp", "losses.cpp",
-                           "memory_efficient_linear.cpp", "packed_weight.cpp", "preference_losses.cpp",
-                           "products.cpp", "row_selection.cpp", "rows_that_count.cpp"})
+  for (const char* file :
+       {"apply_chunked.hpp", "autograd_derivative.cpp", "chunk_derivative.hpp", "chunked_pass.cpp",
+        "flat_rows.cpp", "free_memory.cpp", "grpo.cpp", "head_pass.cpp", "losses.cpp",
+        "memory_efficient_linear.cpp", "packed_weight.cpp", "preference_losses.cpp", "products.cpp",
+        "row_selection.cpp", "rows_that_count.cpp"})
     more.push_back(std::string("kernels/backprop/autograd/") + file);
   return more;
 }

@@ -7,6 +7,8 @@
 
 namespace assay::suites::backprop {
 
+kernels::backprop::CrossEntropyOptions cross_entropy_options(const BackpropCase& c,
+                                                             const CaseTensors& tensors);
 kernels::backprop::LinearHead linear_head(const CaseTensors& tensors);
 
 /// Differentiable; the same for every choice of chunks but for the order in which sums are rounded.

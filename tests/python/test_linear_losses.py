@@ -178,6 +178,14 @@ class BadInput(unittest.TestCase):
                 ops().linear_cross_entropy(*arguments, **options)
 
 
+    def test_a_second_derivative_is_refused(self):
+        for reduction in ("mean", "none"):
+            made, labels = layer()
+            loss = call(ops().linear_cross_entropy, made, labels, reduction=reduction).sum()
+            with self.subTest(reduction), self.assertRaisesRegex(RuntimeError, "create_graph"):
+                torch.autograd.grad(loss, [made["hidden"]], create_graph=True)
+
+
 class GpuOnly(unittest.TestCase):
     def setUp(self):
         if not torch.cuda.is_available():

@@ -9,6 +9,10 @@
 
 namespace assay::kernels::backprop {
 
+/// Factor on f16 gradients of logits. They are about one a row (softmax minus one-hot), probabilities about
+/// 1/V = 8e-6: times 256 they are normal numbers (6e-5 and up), and there is room for gradients of up to 127.
+inline constexpr double kHalfScale = 256.0;
+
 /// A chunk, with the rows that count where only the GPU knows them.
 struct MaskedChunk : Chunk {
   at::Tensor mask = {};  ///< bool [R], or undefined: all count

@@ -27,9 +27,6 @@ namespace {
 
 using at::Tensor;
 
-// Gradients of logits are about one a row (softmax minus one-hot), probabilities about 1/V = 8e-6: times 256
-// they are normal f16 numbers (6e-5 and up), and there is room for gradients of up to 127.
-constexpr double kHalfScale = 256.0;
 /// The power of two at or above x (of either sign's magnitude); multiplying by it rounds nothing.
 Tensor power_of_two(const Tensor& x) {
   return at::exp2(at::ceil(at::log2(x.to(at::kDouble).abs())));
@@ -110,10 +107,11 @@ void ChunkedCall::prepare(Teacher& teacher) const {
 }
 
 std::int64_t ChunkedCall::rows_a_chunk() const {
+  const bool given = options_.chunks.rows || options_.chunks.bytes;  // asking the driver takes time
   const ChunkNeeds needs{.num_rows = rows_.count(),
                          .vocab = vocab_,
                          .bytes_per_logit = derivative_->bytes_per_logit(),
-                         .free_bytes = free_memory(sums_.device()),
+                         .free_bytes = given ? 0 : free_memory(sums_.device()),
                          .most_rows = derivative_->most_rows(wanted_.weight)};
   return chunk_rows(options_.chunks, needs);
 }
@@ -170,7 +168,8 @@ PassResult ChunkedCall::begin_result() const {
   PassResult out;
   const at::ScalarType type = derivative_->rounds_hidden_gradient() ? layout_.like[0].type : sum_type_;
   if (wanted_.hidden)
-    out.sums[0] = at::zeros({num_rows_, width_}, sums_.dtype(type));
+    out.sums[0] = rows_.drops() ? at::zeros({num_rows_, width_}, sums_.dtype(type))
+                                : at::empty({num_rows_, width_}, sums_.dtype(type));
   return out;
 }
 

@@ -19,9 +19,6 @@ using at::Tensor;
 // Without it smaller chunks cost nothing: 1024 rows already make products that the tensor cores bound
 // (docs/backprop.md).
 constexpr std::int64_t kMostRows = 2048, kMostRowsFrozen = 1024;
-// Largest factor on a row's gradient before it meets its upstream in f16: see chunked_pass.cpp.
-constexpr double kHalfScale = 256.0;
-
 LogitType type_of(const Tensor& logits) {
   switch (logits.scalar_type()) {
     case at::kHalf:
@@ -103,10 +100,10 @@ Tensor FusedCrossEntropy::gradient(MaskedChunk& chunk, const Tensor& upstream, c
   return chunk.logits.mul_(upstream.div(scale).unsqueeze(1));
 }
 
-std::int64_t FusedCrossEntropy::bytes_per_logit() const {
-  return 4;
-}  // f32 at most, and nothing beside it
-std::int64_t FusedCrossEntropy::most_rows(bool sums_weight) const {
+std::int64_t FusedDerivative::bytes_per_logit() const {
+  return 4;  // f32 at most, and nothing beside it
+}
+std::int64_t FusedDerivative::most_rows(bool sums_weight) const {
   return sums_weight ? kMostRows : kMostRowsFrozen;
 }
 
@@ -143,13 +140,6 @@ Tensor FusedTokenStatistics::gradient(MaskedChunk& chunk, const Tensor& upstream
     token_statistics_gradient_pass_cpu(pass, at::get_num_threads());
   }
   return chunk.logits;
-}
-
-std::int64_t FusedTokenStatistics::bytes_per_logit() const {
-  return 4;
-}
-std::int64_t FusedTokenStatistics::most_rows(bool sums_weight) const {
-  return sums_weight ? kMostRows : kMostRowsFrozen;
 }
 
 }  // namespace assay::kernels::backprop

@@ -49,7 +49,9 @@ Tensor token_logprob(const Tensor& z, const Tensor& tokens) {
 RowFunction cross_entropy_rows(const CrossEntropyOptions& loss) {
   return [loss](const Chunk& chunk) {
     const Tensor z = transformed(chunk.logits, loss.transform);
-    Tensor value = at::cross_entropy_loss(z, chunk.rows[0], maybe(loss.class_weight), at::Reduction::None,
+    const Tensor& rows = chunk.rows[0];
+    const Tensor target = rows.is_floating_point() ? rows.to(z.scalar_type()) : rows;
+    Tensor value = at::cross_entropy_loss(z, target, maybe(loss.class_weight), at::Reduction::None,
                                           loss.ignore_index, loss.label_smoothing);
     if (loss.z_loss != 0.0)
       value = value.add(at::logsumexp(z, 1).square(), loss.z_loss);
@@ -75,15 +77,7 @@ Tensor linear_cross_entropy(const Tensor& hidden, const LinearHead& head, const 
 
 Tensor linear_cross_entropy_soft(const Tensor& hidden, const LinearHead& head, const Tensor& targets,
                                  const CrossEntropyOptions& loss, MemoryEfficientOptions options) {
-  const auto row_loss = [loss](const Chunk& chunk) {
-    const Tensor z = transformed(chunk.logits, loss.transform);
-    Tensor value = at::cross_entropy_loss(z, chunk.rows[0].to(z.scalar_type()), maybe(loss.class_weight),
-                                          at::Reduction::None, loss.ignore_index, loss.label_smoothing);
-    if (loss.z_loss != 0.0)
-      value = value.add(at::logsumexp(z, 1).square(), loss.z_loss);
-    return value;
-  };
-  return memory_efficient_linear(hidden, head, row_loss, {targets}, {}, options);
+  return memory_efficient_linear(hidden, head, cross_entropy_rows(loss), {targets}, {}, options);
 }
 
 Tensor linear_token_logprob(const Tensor& hidden, const LinearHead& head, const Tensor& tokens,

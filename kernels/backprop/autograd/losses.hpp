@@ -18,7 +18,7 @@ struct CrossEntropyOptions {
 };
 
 /// The row functions behind the losses below, for calls of memory_efficient_linear of one's own: the chunk's
-/// first row argument holds labels (tokens, negative ones read as 0).
+/// first row argument holds labels or distributions (tokens, negative ones read as 0).
 RowFunction cross_entropy_rows(const CrossEntropyOptions& loss);
 RowFunction token_statistics_rows(LogitTransform transform);
 

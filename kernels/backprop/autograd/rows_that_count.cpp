@@ -35,7 +35,7 @@ Tensor both_count(const Tensor& counts, const Tensor& counting) {
 }
 
 void count_labels(const Tensor& labels, const CrossEntropyOptions& loss, MemoryEfficientOptions& options) {
-  if (loss.class_weight.defined() && !options.divisor.defined())
+  if (options.reduction == Reduction::kMean && loss.class_weight.defined() && !options.divisor.defined())
     options.divisor = weight_of_labels(labels, loss, options.counts);
   options.counts = both_count(options.counts, labels.ne(loss.ignore_index));
 }
