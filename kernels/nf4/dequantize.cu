@@ -17,16 +17,6 @@ namespace {
 constexpr int kUnalignedThreads = 256;
 constexpr std::int64_t kMaxWeights = std::int64_t{1} << 34;  // vector indices are 32 bits wide
 
-// The kernels' own tables; reference/nf4/table.hpp has another, and a suite test compares them. Source: QLoRA
-// (arXiv 2305.14314) appendix E as f32, and bitsandbytes' FP4 map; order by index, sign in bit 3 for FP4.
-constexpr float kCodes[2][16] = {
-    {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f,
-     -0.18477343022823334f, -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f,
-     0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
-     0.7229568362236023f, 1.0f},
-    {0.0f, 0.005208333333f, 0.66666667f, 1.0f, 0.33333333f, 0.5f, 0.16666667f, 0.25f, -0.0f, -0.005208333333f,
-     -0.66666667f, -1.0f, -0.33333333f, -0.5f, -0.16666667f, -0.25f}};
-
 struct CurrentDevice {
   int sm = 0;
 };
@@ -62,7 +52,7 @@ DeviceDequantize device_arguments(const DequantizeArgs& args) {
   p.num_weights = w.num_weights;
   p.block_shift = std::countr_zero(static_cast<unsigned>(w.block_size));
   p.nested_block_shift = std::countr_zero(static_cast<unsigned>(w.nested_block_size));
-  std::copy_n(kCodes[static_cast<int>(w.codebook)], 16, p.code);
+  std::ranges::copy(code_table(w.codebook), p.code);
   return p;
 }
 
@@ -147,10 +137,6 @@ void check_out(const DequantizeArgs& args, std::size_t element) {
 }
 
 }  // namespace
-
-const float* codebook_table(Codebook codebook) {
-  return kCodes[static_cast<int>(codebook)];
-}
 
 void dequantize(const DequantizeArgs& args, DequantizeVariant variant, cudaStream_t stream) {
   validate(args.weights);

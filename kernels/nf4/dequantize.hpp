@@ -32,9 +32,6 @@ enum class DequantizeVariant : std::uint8_t {
 void dequantize(const DequantizeArgs& args, cudaStream_t stream);
 void dequantize(const DequantizeArgs& args, DequantizeVariant variant, cudaStream_t stream);
 
-/// The 16 f32 values of a codebook, by index.
-const float* codebook_table(Codebook codebook);
-
 /// What the current device would run: `ptx_sm` != `binary_sm` means the driver compiled PTX for a newer GPU.
 struct BuiltCode {
   int ptx_sm = 0, binary_sm = 0, registers = 0, local_bytes = 0;

@@ -69,7 +69,7 @@ struct KernelArguments {
         num_weights(args.weights.num_weights),
         block_shift(std::countr_zero(static_cast<unsigned>(args.weights.block_size))),
         nested_block_shift(std::countr_zero(static_cast<unsigned>(args.weights.nested_block_size))) {
-    std::copy_n(codebook_table(args.weights.codebook), code.size(), code.begin());
+    std::ranges::copy(code_table(args.weights.codebook), code.begin());
   }
 
   std::vector<void*> pointers() {

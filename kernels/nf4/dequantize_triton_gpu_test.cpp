@@ -89,7 +89,7 @@ float expected(const HostWeights& w, const Case& c, std::int64_t i) {
   } else {
     absmax = at(w.absmax, block);
   }
-  return codebook_table(c.codebook)[i % 2 == 0 ? byte >> 4 : byte & 15] * absmax;
+  return code_table(c.codebook)[i % 2 == 0 ? byte >> 4 : byte & 15] * absmax;
 }
 
 /// After one rounding to `type`; a NaN is the one that the GPU's arithmetic and conversions make.

@@ -8,7 +8,9 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <sstream>
+#include <utility>
 
 #include "harness/core/registry.hpp"
 #include "harness/device/device.hpp"
@@ -50,11 +52,11 @@ void needs_gpu(const DeviceFacts& facts) {
 
 /// The kernels' tables and the reference's, typed twice on purpose, hold the same bits.
 std::string tables_agree(const DeviceFacts&) {
-  const float* pairs[][2] = {
-      {kernels::nf4::codebook_table(kernels::nf4::Codebook::kNf4), reference::nf4::kNf4Code},
-      {kernels::nf4::codebook_table(kernels::nf4::Codebook::kFp4), reference::nf4::kFp4Code}};
+  const std::pair<std::span<const float, 16>, const float*> pairs[] = {
+      {kernels::nf4::code_table(kernels::nf4::Codebook::kNf4), reference::nf4::kNf4Code},
+      {kernels::nf4::code_table(kernels::nf4::Codebook::kFp4), reference::nf4::kFp4Code}};
   for (const auto& [ours, theirs] : pairs) {
-    for (int i = 0; i < 16; ++i) {
+    for (std::size_t i = 0; i < 16; ++i) {
       if (std::bit_cast<std::uint32_t>(ours[i]) != std::bit_cast<std::uint32_t>(theirs[i])) {
         wrong(fmt::format("entry {} is {} in kernels and {} in reference", i, ours[i], theirs[i]));
       }
