@@ -91,7 +91,8 @@ struct Implementation {
   bool headline_baseline = false;    ///< baselines that compete to be what speedup is measured against
   std::string expected_check;        ///< mutants: the check that must reject it
   std::string version;               ///< peers: what was found, e.g. "bitsandbytes 0.50.2"
-  /// Peers whose version is known only once they have run; asked after a case, where `version` is empty.
+  /// Peers whose version only they know. Asked once, before the run's first case, so it also starts what they need;
+  /// what it throws means that they are not there.
   std::function<std::string()> find_version;
   /// Peers alone: the k of ParityRule they are held to, where they trade exactness for something and a row that says how
   /// much is worth more than none. The record shows error and limit. Null: the challenge's.

@@ -75,6 +75,7 @@ class Run {
 
  private:
   void on_device(DeviceKind kind, const std::vector<Job>& jobs, const std::vector<Challenge>& challenges) {
+    find_versions(jobs);
     const DeviceInfo device = describe(kind);
     std::optional<Ceilings> ceilings;
     if (options_.measure) {
@@ -92,6 +93,23 @@ class Run {
     for (const auto& [name, proof] : proofs_) emit(ptx_check(name, proof, device));
     proofs_.clear();
     for (const Challenge& challenge : challenges) suite_checks(challenge, jobs, device);
+  }
+
+  /// Before anything else, because asking starts what the peers need: an interpreter that imports torch late, when
+  /// libtorch's autograd has run already, leaves autograd without the GPU's queue.
+  void find_versions(const std::vector<Job>& jobs) {
+    for (const Job& job : jobs) {
+      for (const Implementation* implementation : job.implementations) {
+        if (!implementation->find_version || versions_.contains(implementation))
+          continue;
+        tell("starting " + implementation->name);
+        try {
+          versions_[implementation] = implementation->find_version();
+        } catch (const std::exception&) {
+          versions_[implementation] = "";  // not installed: preparing it says so and skips its rows
+        }
+      }
+    }
   }
 
   void one_case(const Job& job, const DeviceInfo& device, const std::optional<Ceilings>& ceilings) {
@@ -123,8 +141,8 @@ class Run {
         implementation.sources.empty() ? "" : sources_sha256(implementation.sources);
     record.provenance.seed = job.which->seed;
     record.version = implementation.version;
-    if (ran && record.version.empty() && implementation.find_version)
-      record.version = implementation.find_version();
+    if (const auto found = versions_.find(&implementation); ran && found != versions_.end())
+      record.version = found->second;
     record.input_source = job.which->source;
     return record;
   }
@@ -225,6 +243,7 @@ class Run {
   const RunEvents& events_;
   RunSummary summary_;
   std::map<std::string, PtxProof> proofs_;
+  std::map<const Implementation*, std::string> versions_;
   int done_ = 0, total_ = 0;
 };
 

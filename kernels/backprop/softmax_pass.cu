@@ -130,6 +130,13 @@ void dispatch(LogitType type, bool plain, Start start) {
   throw std::invalid_argument("softmax pass: unknown type " + std::to_string(static_cast<int>(type)));
 }
 
+SoftmaxPassShape shape_of(const CrossEntropyPass& pass) {
+  return {.vocab = pass.logits.vocab,
+          .element_bytes = static_cast<int>(size_of(pass.logits.type)),
+          .writes_gradient = pass.write_gradient,
+          .softcap = pass.logits.transform.softcap > 0.0f};
+}
+
 /// One sweep a row, no resident memory: the shape of two sweeps.
 Launch one_sweep(const LogitRows& logits, cudaStream_t stream) {
   const SoftmaxPassShape shape{logits.vocab, static_cast<int>(size_of(logits.type)), false};
@@ -153,7 +160,7 @@ void cross_entropy_pass(const CrossEntropyPass& pass, const SoftmaxPassConfig& c
   const LogitRows& logits = pass.logits;
   if (logits.rows == 0)
     return;
-  const SoftmaxPassShape shape{logits.vocab, static_cast<int>(size_of(logits.type)), pass.write_gradient};
+  const SoftmaxPassShape shape = shape_of(pass);
   validate(config, shape, softmax_pass_limits());
   const device::CrossEntropy p{
       .rows = device_rows(logits),
@@ -178,9 +185,7 @@ void cross_entropy_pass(const CrossEntropyPass& pass, cudaStream_t stream) {
   check(pass);
   if (pass.logits.rows == 0)
     return;
-  const SoftmaxPassShape shape{pass.logits.vocab, static_cast<int>(size_of(pass.logits.type)),
-                               pass.write_gradient};
-  cross_entropy_pass(pass, choose_softmax_pass_config(shape, softmax_pass_limits()), stream);
+  cross_entropy_pass(pass, choose_softmax_pass_config(shape_of(pass), softmax_pass_limits()), stream);
 }
 
 void token_statistics_pass(const TokenStatisticsPass& pass, cudaStream_t stream) {

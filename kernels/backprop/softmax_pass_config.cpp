@@ -13,6 +13,7 @@ constexpr std::int64_t kSlotBytes = 33 * 16;   // a partial result of every warp
 constexpr std::int64_t kSystemBytes = 1024;    // what the driver takes of every block
 constexpr int kClusters[] = {1, 2, 4, 8};      // 8: the largest that every GPU with clusters must run
 constexpr std::int64_t kVectorsPerThread = 4;  // loads in flight
+constexpr int kThreadsInCluster = 256;         // 4 to 7 % faster than 512 on H100: more blocks a multiprocessor
 
 /// Whole vectors of a row, at most.
 std::int64_t vectors(const SoftmaxPassShape& shape) {
@@ -45,13 +46,15 @@ std::int64_t shared_bytes(const SoftmaxPassConfig& config, const SoftmaxPassShap
 SoftmaxPassConfig choose_softmax_pass_config(const SoftmaxPassShape& shape, const SoftmaxPassLimits& limits) {
   const SoftmaxPassConfig two_sweep{.threads =
                                         threads_for(vectors(shape), max_threads(SoftmaxVariant::kTwoSweep))};
-  if (!shape.writes_gradient)
+  // A soft-cap's exponentials bound the pass, not memory: whole blocks for a row keep more of them in flight.
+  if (!shape.writes_gradient || shape.softcap)
     return two_sweep;
   for (const int cluster : kClusters) {
     if (cluster > 1 && !limits.clusters)
       break;
     SoftmaxPassConfig config{.variant = SoftmaxVariant::kResident, .cluster = cluster};
-    config.threads = threads_for((vectors(shape) + cluster - 1) / cluster, max_threads(config.variant));
+    config.threads = threads_for((vectors(shape) + cluster - 1) / cluster,
+                                 cluster > 1 ? kThreadsInCluster : max_threads(config.variant));
     const std::int64_t bytes = shared_bytes(config, shape);
     if (bytes <= limits.shared_bytes_per_block &&
         2 * (bytes + kSystemBytes) <= limits.shared_bytes_per_multiprocessor)

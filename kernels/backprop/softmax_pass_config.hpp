@@ -35,6 +35,7 @@ struct SoftmaxPassShape {
   std::int64_t vocab = 0;
   int element_bytes = 2;
   bool writes_gradient = true;
+  bool softcap = false;
 };
 
 /// 1024 and 512: what the kernels' launch bounds allow.
@@ -45,7 +46,8 @@ int max_threads(SoftmaxVariant variant);
 std::int64_t shared_bytes(const SoftmaxPassConfig& config, const SoftmaxPassShape& shape);
 
 /// Resident where at least two blocks of the smallest cluster fit on a multiprocessor, so that one loads
-/// while another stores; two sweeps elsewhere and where nothing is written back.
+/// while another stores; two sweeps elsewhere, where nothing is written back, and under a soft-cap
+/// (docs/backprop_fast_path.md: measured).
 SoftmaxPassConfig choose_softmax_pass_config(const SoftmaxPassShape& shape, const SoftmaxPassLimits& limits);
 
 /// Throws std::invalid_argument for a configuration that no kernel was built for or that does not fit.

@@ -61,6 +61,16 @@ TEST(SoftmaxPassConfig, a_pass_that_writes_nothing_back_keeps_nothing) {
   EXPECT_EQ(choose_softmax_pass_config({32000, 2, false}, kH100).variant, SoftmaxVariant::kTwoSweep);
 }
 
+TEST(SoftmaxPassConfig, a_softcap_gives_whole_blocks_to_a_row) {
+  EXPECT_EQ(choose_softmax_pass_config({128256, 2, true, true}, kH100),
+            (SoftmaxPassConfig{SoftmaxVariant::kTwoSweep, 1024, 1}));
+}
+
+TEST(SoftmaxPassConfig, blocks_of_a_cluster_are_small) {
+  EXPECT_EQ(choose_softmax_pass_config({128256, 2, true}, kH100),
+            (SoftmaxPassConfig{SoftmaxVariant::kResident, 256, 4}));
+}
+
 TEST(SoftmaxPassConfig, short_rows_get_few_threads) {
   EXPECT_EQ(choose_softmax_pass_config({1, 2, false}, kH100).threads, 32);
   EXPECT_EQ(choose_softmax_pass_config({2048, 2, false}, kH100).threads, 64);

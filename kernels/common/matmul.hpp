@@ -12,7 +12,8 @@ namespace assay::kernels {
 enum class MatmulType : std::uint8_t { kFloat16, kBfloat16, kFloat32 };
 
 /// d[m, n] = alpha · op(a)·op(b) + beta · d, everything row-major; op transposes what is stored as [k, m] or
-/// [n, k]. Operands share in_type; products accumulate in f32 (f32 operands: no TF32).
+/// [n, k]. Operands share in_type; products accumulate in f32 (f32 operands: no TF32). With beta ≠ 0 and a
+/// 16-bit d, cuBLASLt may round alpha · op(a)·op(b) to d's type before it adds beta · d.
 struct MatmulArgs {
   const void* a = nullptr;  ///< [m, k], or [k, m] with transpose_a
   const void* b = nullptr;  ///< [k, n], or [n, k] with transpose_b

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "harness/core/registry.hpp"
+#include "suites/backprop/floor_check.hpp"
 #include "suites/backprop/memory_efficient_loss.hpp"
 #include "suites/backprop/text.hpp"
 #include "suites/backprop/training_check.hpp"
@@ -214,6 +215,7 @@ std::vector<harness::Challenge::SuiteCheck> checks_of(LossKind loss) {
       {"gradients_from_autograd", false, "memory_efficient", gradients_from_autograd},
       {"dynamic_chunk_sizes", false, "memory_efficient", dynamic_chunk_sizes},
       llama_training_check(),
+      products_floor_check(),
   };
 }
 

@@ -90,7 +90,7 @@ std::string run_check(const harness::DeviceFacts& facts) {
                 {"loss_matches", true},
                 {"loss_fell", true}};
   config.dtype = llama::FloatType::kFloat32;
-  run_variants(config, on_gpu ? at::kCUDA : at::kCPU, 2, evidence);
+  run_variants(config, on_gpu ? at::kCUDA : at::kCPU, on_gpu ? 3 : 2, evidence);
   config.dtype = llama::FloatType::kBfloat16;
   if (on_gpu)
     run_variants(config, at::kCUDA, 4, evidence);

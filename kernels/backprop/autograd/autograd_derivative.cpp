@@ -11,6 +11,8 @@
 
 #include <utility>
 
+#include "kernels/backprop/autograd/rounded_gradient.hpp"
+
 namespace assay::kernels::backprop {
 namespace {
 
@@ -19,9 +21,10 @@ using at::Tensor;
 // Beside a chunk's f32 logits a function like cross entropy keeps three more such tensors while it is
 // differentiated.
 constexpr std::int64_t kBytesPerLogit = 16, kBytesPerTeacherLogit = 12;
-// 1024: the peak of cross entropy stays under a fifth of the plain version's at 16384 rows; by arithmetic,
-// see docs/backprop.md.
-constexpr std::int64_t kMostRows = 1024;
+// Two rows for each multiprocessor of a large GPU: torch's softmax takes a block a row. Fewer leave the GPU half empty,
+// more only need memory. With teachers a logit needs more of it. docs/backprop.md has the measurements.
+constexpr std::int64_t kMostRows = 512, kMostRowsWithTeachers = 384;
+constexpr std::int64_t kChunksAWeightProduct = 4;
 
 /// Autograd switched on for the row function, also inside an operator's kernel, where the dispatcher has
 /// masked it.
@@ -45,11 +48,9 @@ void make_leaf(MaskedChunk& chunk) {
 }
 
 Tensor derivative(const Tensor& value, const MaskedChunk& chunk, const Tensor& upstream) {
-  Tensor gradient = ::torch::autograd::grad({value}, {chunk.logits}, {upstream})[0];
+  const Tensor gradient = ::torch::autograd::grad({value}, {chunk.logits}, {upstream})[0];
   const at::AutoGradMode no_gradients(false);
-  if (chunk.mask.defined())  // a NaN that the function made of a row that does not count stays out
-    gradient = gradient.masked_fill(chunk.mask.logical_not().unsqueeze(1), 0.0);
-  return gradient;
+  return rounded_gradient(gradient, chunk);  // a NaN that the function made of a row that does not count stays out
 }
 
 }  // namespace
@@ -105,7 +106,11 @@ std::int64_t AutogradDerivative::bytes_per_logit() const {
 }
 
 std::int64_t AutogradDerivative::most_rows(bool) const {
-  return kMostRows;
+  return teachers_ > 0 ? kMostRowsWithTeachers : kMostRows;
+}
+
+std::int64_t AutogradDerivative::chunks_a_weight_product() const {
+  return kChunksAWeightProduct;
 }
 
 }  // namespace assay::kernels::backprop

@@ -13,9 +13,11 @@ namespace assay::kernels::backprop {
 /// 1/V = 8e-6: times 256 they are normal numbers (6e-5 and up), and there is room for gradients of up to 127.
 inline constexpr double kHalfScale = 256.0;
 
-/// A chunk, with the rows that count where only the GPU knows them.
+/// A chunk, with the rows that count where only the GPU knows them, and what its gradient is to be.
 struct MaskedChunk : Chunk {
-  at::Tensor mask = {};  ///< bool [R], or undefined: all count
+  at::Tensor mask = {};                      ///< bool [R], or undefined: all count
+  at::ScalarType gradient_type = at::kFloat;  ///< the hidden states' type
+  at::Tensor gradient_place = {};  ///< [R, V] of that type to leave the gradient in, or undefined: anywhere
 };
 
 /// Called under no_grad, with logits of which nobody else holds a reference: they may be overwritten.
@@ -23,7 +25,7 @@ class ChunkDerivative {
  public:
   struct Result {
     at::Tensor value;     ///< scalar f32 / f64
-    at::Tensor gradient;  ///< [R, V], f32 (f64) or the hidden states' type; undefined where not asked for
+    at::Tensor gradient;  ///< [R, V] of chunk.gradient_type, 0 in rows that do not count; undefined: not asked for
   };
 
   virtual ~ChunkDerivative() = default;
@@ -31,7 +33,7 @@ class ChunkDerivative {
   virtual Result sum(MaskedChunk& chunk, const at::Tensor& scale, bool with_gradient) const = 0;
   /// Values of every row, [R] or [R, k], 0 for rows that do not count.
   virtual at::Tensor values(MaskedChunk& chunk) const = 0;
-  /// Gradient of Σ upstream · values; `known` are the values of the forward pass.
+  /// Gradient of Σ upstream · values, as in Result; `known` are the values of the forward pass.
   virtual at::Tensor gradient(MaskedChunk& chunk, const at::Tensor& upstream,
                               const at::Tensor& known) const = 0;
 
@@ -40,6 +42,9 @@ class ChunkDerivative {
   /// An automatic choice goes no further than so many rows; `sums_weight`: a weight's gradient is summed over
   /// chunks.
   virtual std::int64_t most_rows(bool sums_weight) const = 0;
+  /// Where the choice is automatic, 16-bit gradients of so many chunks wait for one product with the weight's
+  /// gradient: it reads and writes its f32 sum that much less often.
+  virtual std::int64_t chunks_a_weight_product() const { return 1; }
   /// Whether logits may come rounded to the hidden states' 16 bits, as a plain layer rounds them.
   virtual bool takes_rounded_logits() const { return false; }
   /// Whether the hidden states' gradient may wait for backward in 16 bits. Exact wherever the upstream

@@ -106,26 +106,65 @@ void ChunkedCall::prepare(Teacher& teacher) const {
                     ", found ", vocab);
 }
 
-std::int64_t ChunkedCall::rows_a_chunk() const {
+/// Rows of logits at a time, and rows whose 16-bit gradients wait for one product with the weight's gradient.
+struct ChunkedCall::Plan {
+  std::int64_t rows = 1, batch = 1;
+};
+
+ChunkedCall::Plan ChunkedCall::plan() const {
   const bool given = options_.chunks.rows || options_.chunks.bytes;  // asking the driver takes time
+  const bool narrow = layout_.like[0].type == at::kHalf || layout_.like[0].type == at::kBFloat16;
+  const bool batched = !given && narrow && wanted_.weight && sums_.device().is_cuda();
+  const std::int64_t chunks = batched ? derivative_->chunks_a_weight_product() : 1;
   const ChunkNeeds needs{.num_rows = rows_.count(),
                          .vocab = vocab_,
-                         .bytes_per_logit = derivative_->bytes_per_logit(),
+                         .bytes_per_logit = derivative_->bytes_per_logit() + (chunks > 1 ? 2 * chunks : 0),
                          .free_bytes = given ? 0 : free_memory(sums_.device()),
                          .most_rows = derivative_->most_rows(wanted_.weight)};
-  return chunk_rows(options_.chunks, needs);
+  const std::int64_t rows = chunk_rows(options_.chunks, needs);
+  return {.rows = rows, .batch = rows * chunks};
 }
 
-/// body(x, chunk, begin): hidden states of the chunk's rows, their logits, the first row's position.
+/// body(chunk, begin): the chunk's logits and the first row's position.
 template <class Body>
 void ChunkedCall::for_each_chunk(const Run& run, const Body& body) const {
   const at::AutoGradMode no_gradients(false);
-  const std::int64_t step = rows_a_chunk();
+  const std::int64_t step = plan().rows;
   for (std::int64_t begin = 0; begin < rows_.count(); begin += step) {
     const Tensor x = rows_.take(run.hidden, begin, std::min(step, rows_.count() - begin));
     MaskedChunk chunk = chunk_of(run, x, begin);
-    body(x, chunk, begin);
+    body(chunk, begin);
   }
+}
+
+/// Sums the gradients; derive(chunk, begin) gives those of a chunk's logits.
+template <class Derive>
+void ChunkedCall::add_gradients(const Run& run, const Derive& derive, PassResult& out) const {
+  const at::AutoGradMode no_gradients(false);
+  const Plan plan = this->plan();
+  HeadGradients gradients(run.head, wanted_);
+  for (std::int64_t first = 0; first < rows_.count(); first += plan.batch) {
+    const std::int64_t length = std::min(plan.batch, rows_.count() - first);
+    const Tensor batch = rows_.take(run.hidden, first, length);
+    Tensor waiting;  // gradients of the batch's logits
+    if (length > plan.rows)
+      waiting = at::empty({length, vocab_}, sums_.dtype(layout_.like[0].type));
+    for (std::int64_t begin = 0; begin < length; begin += plan.rows) {
+      const Tensor x = batch.narrow(0, begin, std::min(plan.rows, length - begin));
+      MaskedChunk chunk = chunk_of(run, x, first + begin);
+      if (waiting.defined())
+        chunk.gradient_place = waiting.narrow(0, begin, x.size(0));
+      const Tensor gradient = derive(chunk, first + begin);
+      gradients.add(x, gradient);
+      if (wanted_.hidden)
+        rows_.put(out.sums[0], gradients.hidden_gradient(gradient, out.sums[0].scalar_type()), first + begin, x.size(0));
+      if (!waiting.defined())
+        gradients.add_to_weight(x, gradient);
+    }
+    if (waiting.defined())
+      gradients.add_to_weight(batch, waiting);
+  }
+  gradients.move_to(out.sums);
 }
 
 MaskedChunk ChunkedCall::chunk_of(const Run& run, const Tensor& x, std::int64_t begin) const {
@@ -138,6 +177,7 @@ MaskedChunk ChunkedCall::chunk_of(const Run& run, const Tensor& x, std::int64_t 
     chunk.teachers.push_back(teacher.head.logits(rows_.take(teacher.hidden, begin, length)));
   if (rows_.masks())
     chunk.mask = rows_.mask(begin, length);
+  chunk.gradient_type = x.scalar_type();
   return chunk;
 }
 
@@ -156,14 +196,6 @@ Tensor ChunkedCall::divisor() const {
   return at::where(number.eq(0), at::ones_like(number), number);
 }
 
-/// Adds a chunk's part to the sums.
-void ChunkedCall::add_gradients(const Tensor& x, const Tensor& gradient, std::int64_t begin,
-                                HeadGradients& gradients, PassResult& out) const {
-  const Tensor dx = gradients.add(x, gradient);
-  if (dx.defined())
-    rows_.put(out.sums[0], dx, begin, x.size(0));
-}
-
 PassResult ChunkedCall::begin_result() const {
   PassResult out;
   const at::ScalarType type = derivative_->rounds_hidden_gradient() ? layout_.like[0].type : sum_type_;
@@ -176,21 +208,23 @@ PassResult ChunkedCall::begin_result() const {
 PassResult ChunkedCall::sum_with_gradients(at::TensorList tensors) const {
   const at::AutoGradMode no_gradients(false);
   const Run run(*this, tensors);
-  HeadGradients gradients(run.head, wanted_);
   PassResult out = begin_result();
   Tensor total = at::zeros({}, sums_.dtype(at::kDouble));
   const Tensor number = divisor().to(at::kDouble);
   const Tensor undo = power_of_two(number).mul(gradient_scale()).reciprocal();
   const Tensor scale = number.mul(undo).reciprocal();  // of order gradient_scale()
-  for_each_chunk(run, [&](const Tensor& x, MaskedChunk& chunk, std::int64_t begin) {
+  const auto sum = [&](MaskedChunk& chunk, std::int64_t) {
     const auto [value, gradient] = derivative_->sum(chunk, scale, wanted_.any());
     total.add_(value);
-    if (wanted_.any())
-      add_gradients(x, gradient, begin, gradients, out);
-  });
+    return gradient;
+  };
+  if (wanted_.any()) {
+    add_gradients(run, sum, out);
+  } else {
+    for_each_chunk(run, sum);
+  }
   out.value = total.div(number).to(sum_type_);
   out.undo = undo.to(sum_type_);
-  gradients.move_to(out.sums);
   return out;
 }
 
@@ -198,7 +232,7 @@ Tensor ChunkedCall::values(at::TensorList tensors) const {
   const at::AutoGradMode no_gradients(false);
   const Run run(*this, tensors);
   Tensor out;
-  const auto put = [&](const Tensor&, MaskedChunk& chunk, std::int64_t begin) {
+  const auto put = [&](MaskedChunk& chunk, std::int64_t begin) {
     const Tensor value = derivative_->values(chunk);
     if (!out.defined()) {
       std::vector<std::int64_t> shape = value.sizes().vec();
@@ -211,7 +245,7 @@ Tensor ChunkedCall::values(at::TensorList tensors) const {
   if (!out.defined()) {  // no row counts: an empty chunk tells the shape
     const Tensor none = run.hidden.narrow(0, 0, 0);
     MaskedChunk chunk = chunk_of(run, none, 0);
-    put(none, chunk, 0);
+    put(chunk, 0);
   }
   std::vector<std::int64_t> shape = leading_;
   if (out.dim() == 2)
@@ -234,18 +268,17 @@ PassResult ChunkedCall::gradients_of_values(at::TensorList tensors, const Tensor
                                             const Tensor& known) const {
   const at::AutoGradMode no_gradients(false);
   const Run run(*this, tensors);
-  HeadGradients gradients(run.head, wanted_);
   PassResult out = begin_result();
   const auto leading = static_cast<std::int64_t>(leading_.size());
   const Tensor flat = flat_rows(upstream, leading), flat_known = flat_rows(known, leading);
   const Tensor scale = scale_for(flat);
-  for_each_chunk(run, [&](const Tensor& x, MaskedChunk& chunk, std::int64_t begin) {
-    const Tensor part = rows_.take(flat, begin, x.size(0)).to(sum_type_).mul(scale);
-    const Tensor values = rows_.take(flat_known, begin, x.size(0));
-    add_gradients(x, derivative_->gradient(chunk, part, values), begin, gradients, out);
-  });
+  const auto gradient = [&](MaskedChunk& chunk, std::int64_t begin) {
+    const std::int64_t length = chunk.logits.size(0);
+    const Tensor part = rows_.take(flat, begin, length).to(sum_type_).mul(scale);
+    return derivative_->gradient(chunk, part, rows_.take(flat_known, begin, length));
+  };
+  add_gradients(run, gradient, out);
   out.undo = scale.reciprocal();
-  gradients.move_to(out.sums);
   return out;
 }
 

@@ -55,17 +55,18 @@ class ChunkedCall {
  private:
   /// One run over the rows: the heads made ready, the sums begun.
   struct Run;
+  struct Plan;
   template <class Body>
   void for_each_chunk(const Run& run, const Body& body) const;
+  template <class Derive>
+  void add_gradients(const Run& run, const Derive& derive, PassResult& out) const;
   void prepare(Teacher& teacher) const;
   PassResult begin_result() const;
-  void add_gradients(const at::Tensor& x, const at::Tensor& gradient, std::int64_t begin,
-                     HeadGradients& gradients, PassResult& out) const;
   at::Tensor scale_for(const at::Tensor& upstream) const;
   MaskedChunk chunk_of(const Run& run, const at::Tensor& x, std::int64_t begin) const;
   at::Tensor divisor() const;
   double gradient_scale() const;
-  std::int64_t rows_a_chunk() const;
+  Plan plan() const;
 
   LinearHead frozen_;  ///< the head's parts that are not differentiated: packed weight, lora_scale
   std::shared_ptr<const ChunkDerivative> derivative_;

@@ -87,7 +87,7 @@ Tensor FusedCrossEntropy::pass(MaskedChunk& chunk, const Tensor& scale) const {
 ChunkDerivative::Result FusedCrossEntropy::sum(MaskedChunk& chunk, const Tensor& scale,
                                                bool with_gradient) const {
   const Tensor loss = pass(chunk, with_gradient ? scale.to(at::kFloat) : Tensor());
-  return {at::sum(loss, at::kDouble), with_gradient ? chunk.logits : Tensor()};
+  return {at::sum(loss, at::kDouble), with_gradient ? chunk.logits.to(chunk.gradient_type) : Tensor()};
 }
 
 Tensor FusedCrossEntropy::values(MaskedChunk& chunk) const {
@@ -97,7 +97,7 @@ Tensor FusedCrossEntropy::values(MaskedChunk& chunk) const {
 Tensor FusedCrossEntropy::gradient(MaskedChunk& chunk, const Tensor& upstream, const Tensor&) const {
   const double scale = chunk.logits.scalar_type() == at::kHalf ? kHalfScale : 1.0;
   pass(chunk, at::full({}, scale, upstream.options().dtype(at::kFloat)));
-  return chunk.logits.mul_(upstream.div(scale).unsqueeze(1));
+  return chunk.logits.mul_(upstream.div(scale).unsqueeze(1)).to(chunk.gradient_type);
 }
 
 std::int64_t FusedDerivative::bytes_per_logit() const {
@@ -139,7 +139,7 @@ Tensor FusedTokenStatistics::gradient(MaskedChunk& chunk, const Tensor& upstream
   } else {
     token_statistics_gradient_pass_cpu(pass, at::get_num_threads());
   }
-  return chunk.logits;
+  return chunk.logits.to(chunk.gradient_type);
 }
 
 }  // namespace assay::kernels::backprop

@@ -102,42 +102,50 @@ at::Tensor ReadyHead::rounded_logits(const at::Tensor& x) const {
 HeadGradients::HeadGradients(const ReadyHead& head, const Wanted& wanted)
     : head_(head),
       wanted_(wanted),
-      weight_(zeros_like_sum(head.weight, wanted.weight)),
       bias_(zeros_like_sum(head.bias, wanted.bias)),
       lora_a_(zeros_like_sum(head.lora_a, wanted.lora_a)),
       lora_b_(zeros_like_sum(head.lora_b, wanted.lora_b)) {}
 
 void HeadGradients::move_to(std::array<at::Tensor, kTensors>& sums) {
-  sums[1] = std::move(weight_);
+  sums[1] = weight_.defined() ? std::move(weight_) : zeros_like_sum(head_.weight, wanted_.weight);
   sums[2] = std::move(bias_);
   sums[3] = std::move(lora_a_);
   sums[4] = std::move(lora_b_);
 }
 
-at::Tensor HeadGradients::add_low_rank(const at::Tensor& x, const at::Tensor& gradient) {
+void HeadGradients::add_low_rank(const at::Tensor& x, const at::Tensor& gradient) {
   if (wanted_.lora_b)
     add_product(lora_b_, gradient.t(), head_.low_rank(x));
   if (!wanted_.lora_a && !wanted_.hidden)
-    return {};
-  const at::Tensor inner =
-      product(gradient, head_.lora_b).mul_(head_.lora_scale).to(head_.weight.scalar_type());
+    return;
+  inner_ = product(gradient, head_.lora_b).mul_(head_.lora_scale).to(head_.weight.scalar_type());
   if (wanted_.lora_a)
-    add_product(lora_a_, inner.t(), x);
-  return inner;
+    add_product(lora_a_, inner_.t(), x);
 }
 
-at::Tensor HeadGradients::add(const at::Tensor& x, const at::Tensor& gradient) {
+void HeadGradients::add(const at::Tensor& x, const at::Tensor& gradient) {
   if (wanted_.bias)
     bias_.add_(at::sum(gradient, 0, false, bias_.scalar_type()));
-  const at::Tensor rounded = gradient.to(x.scalar_type());
-  if (wanted_.weight)
-    add_product(weight_, rounded.t(), x);
-  const at::Tensor inner = head_.adapted() ? add_low_rank(x, rounded) : at::Tensor();
-  if (!wanted_.hidden)
-    return {};
-  at::Tensor out = product(rounded, head_.weight);
-  if (inner.defined())
-    add_product(out, inner, head_.lora_a);
+  if (head_.adapted())
+    add_low_rank(x, gradient);
+}
+
+void HeadGradients::add_to_weight(const at::Tensor& x, const at::Tensor& gradient) {
+  if (!wanted_.weight)
+    return;
+  if (weight_.defined()) {
+    add_product(weight_, gradient.t(), x);
+  } else {
+    weight_ = product(gradient.t(), x);
+  }
+}
+
+at::Tensor HeadGradients::hidden_gradient(const at::Tensor& gradient, at::ScalarType type) const {
+  if (!inner_.defined() && gradient.is_cuda() && gradient.scalar_type() == type)
+    return at::mm(gradient, head_.weight);
+  at::Tensor out = product(gradient, head_.weight);
+  if (inner_.defined())
+    add_product(out, inner_, head_.lora_a);
   return out;
 }
 

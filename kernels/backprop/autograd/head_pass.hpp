@@ -44,23 +44,28 @@ struct Wanted {
   bool any() const { return hidden || weight || bias || lora_a || lora_b; }
 };
 
-/// Sums over chunks, all in f32 (f64), zero at first; undefined where not wanted.
+/// Sums over chunks, all in f32 (f64), zero at first; undefined where not wanted. Gradients of logits come in the
+/// type of the hidden states, rounded once, as the plain layer rounds them.
 class HeadGradients {
  public:
   HeadGradients(const ReadyHead& head, const Wanted& wanted);
-  /// Adds the part of a chunk: x [R, H] and gradient [R, V] of its logits in f32. `gradient` is rounded once
-  /// to the type of x for the products, as the plain version does. Returns dX of the chunk [R, H] in f32,
-  /// undefined if not wanted.
-  at::Tensor add(const at::Tensor& x, const at::Tensor& gradient);
+  /// Adds what a chunk gives to bias and adapters: x [R, H], gradient [R, V] of its logits.
+  void add(const at::Tensor& x, const at::Tensor& gradient);
+  /// Adds what it gives to the weight; several chunks may come as one.
+  void add_to_weight(const at::Tensor& x, const at::Tensor& gradient);
+  /// dX of the chunk after add(), [R, H] in f32 (f64), or rounded to `type` where nothing follows the product.
+  at::Tensor hidden_gradient(const at::Tensor& gradient, at::ScalarType type) const;
   /// Hands the sums over, each at its place; that of the hidden states is left alone.
   void move_to(std::array<at::Tensor, kTensors>& sums);
 
  private:
-  at::Tensor add_low_rank(const at::Tensor& x, const at::Tensor& gradient);
+  void add_low_rank(const at::Tensor& x, const at::Tensor& gradient);
 
   const ReadyHead& head_;
   Wanted wanted_;
-  at::Tensor weight_, bias_, lora_a_, lora_b_;
+  at::Tensor weight_;  ///< undefined until the first part comes: that one is written, not added to zeros
+  at::Tensor bias_, lora_a_, lora_b_;
+  at::Tensor inner_;  ///< of the last chunk: gradient · lora_b · scale [R, rank]
 };
 
 }  // namespace assay::kernels::backprop

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "suites/backprop/floor_check.hpp"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/mm.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "harness/core/registry.hpp"
+#include "harness/measure/measure.hpp"
+#include "harness/memory/memory.hpp"
+#include "harness/run/prepare.hpp"
+#include "suites/backprop/case_tensors.hpp"
+#include "suites/backprop/text.hpp"
+
+namespace assay::suites::backprop {
+namespace {
+
+using at::Tensor;
+using harness::DeviceKind;
+using json = nlohmann::ordered_json;
+
+constexpr double kMostOverFloor = 1.10;
+constexpr std::int64_t kMiB = 1 << 20;
+constexpr std::int64_t kMostWorkspace = 600 * kMiB, kMostWorkspaceFrozen = 300 * kMiB;
+constexpr std::int64_t kLimitedRows = 16384;
+
+/// x·Wᵀ into [N, V], that times W, its transpose times x: what no exact implementation can leave out.
+harness::Invocation bare_products(const BackpropCase& c, const CaseTensors& t) {
+  Tensor logits = at::empty({c.rows, c.vocab}, t.hidden.options());
+  Tensor dx = at::empty_like(t.hidden), dw = c.frozen ? Tensor() : at::empty_like(t.weight);
+  return [t, logits, dx, dw](harness::Stream stream) mutable {
+    const c10::cuda::CUDAStreamGuard guard(c10::cuda::getStreamFromExternal(stream, 0));
+    at::mm_out(logits, t.hidden, t.weight.t());
+    at::mm_out(dx, logits, t.weight);
+    if (dw.defined())
+      at::mm_out(dw, logits.t(), t.hidden);
+  };
+}
+
+/// Beyond dX, dW and one f32 sum of dW.
+std::int64_t workspace_of(const BackpropCase& c, std::int64_t peak_above_gradients) {
+  return c.frozen ? peak_above_gradients : std::max<std::int64_t>(peak_above_gradients - 4 * c.vocab * c.hidden, 0);
+}
+
+const harness::Challenge& cross_entropy() {
+  const auto& all = harness::Registry::instance().challenges();
+  return *std::find_if(all.begin(), all.end(), [](const harness::Challenge& challenge) {
+    return challenge.name == challenge_name(LossKind::kCrossEntropy);
+  });
+}
+
+json measured(const harness::Case& which) {
+  const BackpropCase& c = parameters_of(which);
+  const harness::Challenge& challenge = cross_entropy();
+  const harness::DeviceInfo device = harness::describe(DeviceKind::kCuda);
+  const harness::TensorSet inputs = challenge.make_inputs(which, which.seed).copy_to(DeviceKind::kCuda);
+  harness::TensorSet outputs = harness::make_outputs(challenge, which, DeviceKind::kCuda);
+  const harness::Invocation fused = harness::implementation_named(challenge, "fused")
+                                        .prepare(which, inputs, outputs, harness::CallStyle::kAllocating);
+  const harness::Memory memory = harness::measure_memory(fused, DeviceKind::kCuda, static_cast<std::int64_t>(outputs.bytes()));
+  harness::MeasureOptions options;
+  options.budget_seconds = 12.0;
+  options.graph_target_us = 1.0;  // one call a graph: each lasts long enough
+  const harness::Timing timing =
+      harness::measure_pair(harness::TimeMode::kGraph, {.into = {fused}, .allocating = {}},
+                            {.into = {bare_products(c, tensors_of(c, inputs))}, .allocating = {}}, device, options);
+  if (!timing.speedup)
+    throw std::runtime_error("the pair gave no interval");
+  return {{"case", which.name},
+          {"over_floor", 1.0 / timing.speedup->median},
+          {"ci_low", 1.0 / timing.speedup->ci_high},
+          {"ci_high", 1.0 / timing.speedup->ci_low},
+          {"fused_ms", 1e-6 * timing.candidate_ns},
+          {"products_ms", 1e-6 * timing.baseline_ns},
+          {"pairs", timing.speedup->pairs},
+          {"workspace_bytes", workspace_of(c, memory.peak_bytes)}};
+}
+
+/// What a size misses, empty where it keeps the limits.
+std::string missed(const BackpropCase& c, const json& found) {
+  std::string out;
+  if (c.rows != kLimitedRows)
+    return out;
+  if (!(found["over_floor"].get<double>() <= kMostOverFloor))
+    out += text(found["case"].get<std::string>(), ": expected at most ", kMostOverFloor, " of the products' time, found ",
+                found["over_floor"].get<double>(), "; ");
+  const std::int64_t most = c.frozen ? kMostWorkspaceFrozen : kMostWorkspace;
+  if (found["workspace_bytes"].get<std::int64_t>() > most)
+    out += text(found["case"].get<std::string>(), ": expected at most ", most / kMiB, " MiB of workspace, found ",
+                found["workspace_bytes"].get<std::int64_t>() / kMiB, "; ");
+  return out;
+}
+
+std::string run_check(const harness::DeviceFacts& facts) {
+  if (facts.kind != DeviceKind::kCuda)
+    throw harness::Skip("needs a GPU: the sizes take minutes on a CPU");
+  json evidence{{"most_over_floor", kMostOverFloor}, {"sizes", json::array()}};
+  std::string faults;
+  for (const harness::Case& which : cross_entropy().cases) {
+    const BackpropCase& c = parameters_of(which);
+    if (!which.measured || which.devices != std::vector{DeviceKind::kCuda} || c.dtype != harness::Dtype::kBfloat16)
+      continue;
+    c10::cuda::CUDACachingAllocator::emptyCache();
+    evidence["sizes"].push_back(measured(which));
+    faults += missed(c, evidence["sizes"].back());
+  }
+  c10::cuda::CUDACachingAllocator::emptyCache();
+  if (!faults.empty())
+    throw std::runtime_error(faults + evidence.dump());
+  return evidence.dump();
+}
+
+}  // namespace
+
+harness::Challenge::SuiteCheck products_floor_check() {
+  return {.name = "products_floor", .measures = true, .subject = "fused", .run = run_check};
+}
+
+}  // namespace assay::suites::backprop
