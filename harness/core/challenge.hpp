@@ -106,6 +106,7 @@ struct Challenge {
   std::string name;                  ///< "nf4/dequantize"
   std::string about;
   ParityRule parity;
+  std::function<ParityRule(const Case&)> parity_of = {};  ///< where cases need rules of their own; null: `parity`
   std::vector<Case> cases;
   std::vector<Implementation> implementations;
   std::function<TensorSet(const Case&, std::uint64_t seed)> make_inputs;   ///< on the CPU

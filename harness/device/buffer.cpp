@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <functional>
 #include <utility>
 
 #include "harness/core/outcome.hpp"
@@ -38,13 +39,33 @@ std::byte* take_host(std::size_t bytes) {
   return static_cast<std::byte*>(data);
 }
 
+/// Of libraries that keep freed device memory for themselves.
+std::function<void()>& releases_cached_memory() {
+  static std::function<void()> release;
+  return release;
+}
+
 std::byte* take_device(std::size_t bytes) {
   void* data = nullptr;
-  ASSAY_HARNESS_CUDA(cudaMalloc(&data, bytes > 0 ? bytes : 1));
+  cudaError_t error = cudaMalloc(&data, bytes > 0 ? bytes : 1);
+  if (error == cudaErrorMemoryAllocation && releases_cached_memory()) {
+    static_cast<void>(cudaGetLastError());
+    releases_cached_memory()();
+    error = cudaMalloc(&data, bytes > 0 ? bytes : 1);
+  }
+  if (error == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());
+    throw OutOfMemory(fmt::format("the device refused {} bytes; use a smaller case", bytes));
+  }
+  ASSAY_HARNESS_CUDA(error);
   return static_cast<std::byte*>(data);
 }
 
 }  // namespace
+
+void release_cached_memory_with(std::function<void()> release) {
+  releases_cached_memory() = std::move(release);
+}
 
 OwnedStream::OwnedStream(DeviceKind kind) {
   if (kind == DeviceKind::kCuda) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,7 +58,11 @@ class OwnedStream {
 
 void synchronize_device(DeviceKind kind);
 
-/// Plain device memory, freed with the object. Alignment 256 bytes or better.
+/// `release` is called when the device refuses memory, before it is asked once more: libraries that keep freed memory for
+/// themselves give it back then. One at a time; the last one counts.
+void release_cached_memory_with(std::function<void()> release);
+
+/// Plain device memory, freed with the object. Alignment 256 bytes or better. Throws OutOfMemory.
 class DeviceBuffer {
  public:
   DeviceBuffer(std::size_t bytes, DeviceKind kind);

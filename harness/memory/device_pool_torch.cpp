@@ -20,6 +20,7 @@ namespace caching = c10::cuda::CUDACachingAllocator;
 using c10::CachingAllocator::StatType;
 
 const bool kTorchIsNamed = (set_torch_version(TORCH_VERSION), true);
+const bool kCacheIsGivenBack = (release_cached_memory_with([] { caching::emptyCache(); }), true);
 
 /// at::Context starts the allocator in programs that link all of torch; this one links c10 alone. Starting
 /// twice does nothing.

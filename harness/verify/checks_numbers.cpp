@@ -21,7 +21,8 @@ constexpr double kSlackOnOtherInputs = 4.0;
 
 /// The challenge's rule, with a peer's own k.
 ParityRule rule_for(const Trial& trial) {
-  ParityRule rule = trial.subject.challenge.parity;
+  const Challenge& challenge = trial.subject.challenge;
+  ParityRule rule = challenge.parity_of ? challenge.parity_of(trial.subject.which) : challenge.parity;
   rule.k = trial.subject.implementation.own_k.value_or(rule.k);
   return rule;
 }

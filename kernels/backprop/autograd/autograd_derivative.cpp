@@ -22,8 +22,9 @@ using at::Tensor;
 // differentiated.
 constexpr std::int64_t kBytesPerLogit = 16, kBytesPerTeacherLogit = 12;
 // Two rows for each multiprocessor of a large GPU: torch's softmax takes a block a row. Fewer leave the GPU half empty,
-// more only need memory. With teachers a logit needs more of it. docs/backprop.md has the measurements.
-constexpr std::int64_t kMostRows = 512, kMostRowsWithTeachers = 384;
+// more only need memory, which is there where no sum of dW stands beside the logits. With teachers a logit needs more
+// of it. docs/backprop.md has the measurements.
+constexpr std::int64_t kMostRows = 512, kMostRowsFrozen = 1024, kMostRowsWithTeachers = 384;
 constexpr std::int64_t kChunksAWeightProduct = 4;
 
 /// Autograd switched on for the row function, also inside an operator's kernel, where the dispatcher has
@@ -105,8 +106,10 @@ std::int64_t AutogradDerivative::bytes_per_logit() const {
   return kBytesPerLogit + kBytesPerTeacherLogit * teachers_;
 }
 
-std::int64_t AutogradDerivative::most_rows(bool) const {
-  return teachers_ > 0 ? kMostRowsWithTeachers : kMostRows;
+std::int64_t AutogradDerivative::most_rows(bool sums_weight) const {
+  if (teachers_ > 0)
+    return kMostRowsWithTeachers;
+  return sums_weight ? kMostRows : kMostRowsFrozen;
 }
 
 std::int64_t AutogradDerivative::chunks_a_weight_product() const {

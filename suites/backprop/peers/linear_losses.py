@@ -39,7 +39,12 @@ def liger():
 
 def cce(impl):
     from cut_cross_entropy import linear_cross_entropy
-    return lambda hidden, weight, labels: linear_cross_entropy(hidden, weight, labels, impl=impl)
+
+    def loss(hidden, weight, labels):
+        if hidden.dtype not in (torch.float16, torch.bfloat16):
+            raise NotImplementedError(f"cut cross entropy takes 16-bit hidden states, found {hidden.dtype}")
+        return linear_cross_entropy(hidden, weight, labels, impl=impl)
+    return loss
 
 
 def quack():
