@@ -63,17 +63,27 @@ class Run {
     for (const DeviceKind device : options_.devices)
       work.emplace_back(device, jobs_on(device, challenges, options_));
     for (const auto& [device, jobs] : work) total_ += static_cast<int>(jobs.size());
-    if (total_ == 0) {
+    if (total_ == 0 && !any_check_named(challenges)) {
       throw UsageError("no case matches the filter on the chosen device; `assay list` shows what there is");
     }
     for (const auto& [device, jobs] : work) {
-      if (!jobs.empty())
+      if (!jobs.empty() || total_ == 0)
         on_device(device, jobs, challenges);
     }
     return summary_;
   }
 
  private:
+  bool any_check_named(const std::vector<Challenge>& challenges) const {
+    for (const Challenge& challenge : challenges) {
+      for (const auto& suite_check : challenge.checks) {
+        if (!options_.filters.empty() && check_selected(challenge, suite_check.name, {}))
+          return true;
+      }
+    }
+    return false;
+  }
+
   void on_device(DeviceKind kind, const std::vector<Job>& jobs, const std::vector<Challenge>& challenges) {
     find_versions(jobs);
     const DeviceInfo device = describe(kind);
@@ -147,13 +157,18 @@ class Run {
     return record;
   }
 
+  /// Those of the challenges that have jobs; where filters name checks, those and no others.
+  bool check_selected(const Challenge& challenge, const std::string& name, const std::vector<Job>& jobs) const {
+    const auto names_checks = [](const std::string& filter) { return filter.find("/checks") != std::string::npos; };
+    const auto& filters = options_.filters;
+    if (std::any_of(filters.begin(), filters.end(), names_checks))
+      return matches(filters, challenge.name + "/checks/" + name);
+    return std::any_of(jobs.begin(), jobs.end(), [&](const Job& job) { return job.challenge == &challenge; });
+  }
+
   void suite_checks(const Challenge& challenge, const std::vector<Job>& jobs, const DeviceInfo& device) {
-    const bool judged =
-        std::any_of(jobs.begin(), jobs.end(), [&](const Job& job) { return job.challenge == &challenge; });
-    if (!judged)
-      return;
     for (const auto& suite_check : challenge.checks) {
-      if (suite_check.measures && !options_.measure)
+      if ((suite_check.measures && !options_.measure) || !check_selected(challenge, suite_check.name, jobs))
         continue;
       throw_if_interrupted();
       tell(challenge.name + " check " + suite_check.name);

@@ -15,8 +15,9 @@
 namespace assay::harness {
 
 struct RunOptions {
-  std::vector<std::string>
-      filters;  ///< over challenge/case/implementation; empty: everything not `on_request`
+  /// Over challenge/case/implementation; empty: everything not `on_request`. Checks of a suite come with its cases, or,
+  /// once a filter names challenge/checks/NAME, only those that are named.
+  std::vector<std::string> filters;
   std::vector<DeviceKind> devices;
   bool measure = true;  ///< false: parity and safety only
   bool quick = false;   ///< only cases marked quick
