@@ -87,7 +87,7 @@ struct Implementation {
   std::function<Invocation(const Case&, const TensorSet& inputs, TensorSet& outputs, CallStyle)> prepare;
   std::vector<std::string> sources;  ///< paths from the repository root, hashed into the record
   bool deterministic = true;
-  bool synchronises = false;
+  bool synchronises = false;         ///< waits for the device inside a call; on CUDA never timed in graph mode
   bool headline_baseline = false;    ///< baselines that compete to be what speedup is measured against
   std::string expected_check;        ///< mutants: the check that must reject it
   std::string version;               ///< peers: what was found, e.g. "bitsandbytes 0.50.2"

@@ -221,6 +221,8 @@ std::optional<std::string> CaseRun::too_fast(Passed& passed) {
 void CaseRun::time_modes(const Implementation& implementation, Side& candidate, Side& baseline,
                          Passed& passed) {
   for (const TimeMode mode : kModes) {
+    if (mode == TimeMode::kGraph && device_.kind == DeviceKind::kCuda && implementation.synchronises)
+      continue;  // waits for the device, which no graph can hold
     throw_if_interrupted();
     progress_(implementation.name + ": " + std::string(mode_name(mode)));
     Timing timing =

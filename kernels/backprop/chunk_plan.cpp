@@ -35,14 +35,13 @@ std::int64_t rows_within(std::int64_t bytes, const ChunkNeeds& needs) {
   return rows < kTileRows ? std::max<std::int64_t>(rows, 1) : rows / kTileRows * kTileRows;
 }
 
-/// A quarter of the rows, in whole tiles: one chunk of everything would need more memory than the plain
-/// layer.
-std::int64_t quarter(std::int64_t rows) {
-  return (rows + 4 * kTileRows - 1) / (4 * kTileRows) * kTileRows;
+/// A part of the rows, in whole tiles: one chunk of everything would need as much memory as the plain layer.
+std::int64_t part(std::int64_t rows, std::int64_t parts) {
+  return (rows + parts * kTileRows - 1) / (parts * kTileRows) * kTileRows;
 }
 
 std::int64_t automatic(const ChunkChoice& choice, const ChunkNeeds& needs) {
-  const std::int64_t most = std::min(needs.most_rows, std::max(quarter(needs.num_rows), kTileRows));
+  const std::int64_t most = std::min(needs.most_rows, std::max(part(needs.num_rows, needs.least_chunks), kTileRows));
   if (needs.free_bytes <= 0)
     return std::min(kRowsWhereFreeMemoryIsUnknown, most);
   const double budget = choice.free_memory_share * static_cast<double>(needs.free_bytes);

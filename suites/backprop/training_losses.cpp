@@ -27,14 +27,16 @@ std::vector<TrainingRun> naive_trainings(int count) {
   const HeadLoss sum = [](const Tensor& states, const Linear& head, const Tensor& labels) {
     return naive_cross_entropy(states, head, labels, at::Reduction::Sum);
   };
-  // The order of rows alone leaves the bits of the logits as they are; products of other shapes do not.
-  const HeadLoss width_reversed = [](const Tensor& states, const Linear& head, const Tensor& labels) {
-    const Tensor logits = at::mm(states.flip(1), head.weight.flip(1).t());
-    return at::cross_entropy_loss(logits.to(at::kFloat), labels, {}, at::Reduction::Mean);
+  // The order of rows alone leaves the bits of logits and dX as they are, which products of other shapes do not: here
+  // the inner sums of both, over the width and over the vocabulary, run from their other ends.
+  const HeadLoss axes_reversed = [](const Tensor& states, const Linear& head, const Tensor& labels) {
+    const Tensor logits = at::mm(states.flip(1), head.weight.flip({0, 1}).t());
+    const Tensor reversed_labels = labels.neg().add(head.rows() - 1);
+    return at::cross_entropy_loss(logits.to(at::kFloat), reversed_labels, {}, at::Reduction::Mean);
   };
   std::vector<TrainingRun> runs = {{.loss = mean},
                                    {.loss = sum, .batch_reversed = true, .is_sum = true},
-                                   {.loss = width_reversed},
+                                   {.loss = axes_reversed},
                                    {.loss = mean, .batch_reversed = true}};
   runs.resize(static_cast<std::size_t>(count));
   return runs;

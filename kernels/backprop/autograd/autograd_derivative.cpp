@@ -25,7 +25,7 @@ constexpr std::int64_t kBytesPerLogit = 16, kBytesPerTeacherLogit = 12;
 // more only need memory, which is there where no sum of dW stands beside the logits. With teachers a logit needs more
 // of it. docs/backprop.md has the measurements.
 constexpr std::int64_t kMostRows = 512, kMostRowsFrozen = 1024, kMostRowsWithTeachers = 384;
-constexpr std::int64_t kChunksAWeightProduct = 4;
+constexpr std::int64_t kChunksAWeightProduct = 8;
 
 /// Autograd switched on for the row function, also inside an operator's kernel, where the dispatcher has
 /// masked it.

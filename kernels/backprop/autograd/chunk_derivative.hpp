@@ -42,8 +42,10 @@ class ChunkDerivative {
   /// An automatic choice goes no further than so many rows; `sums_weight`: a weight's gradient is summed over
   /// chunks.
   virtual std::int64_t most_rows(bool sums_weight) const = 0;
-  /// Where the choice is automatic, 16-bit gradients of so many chunks wait for one product with the weight's
-  /// gradient: it reads and writes its f32 sum that much less often.
+  /// An automatic choice makes at least so many chunks, since one of everything would need the plain layer's memory.
+  virtual std::int64_t least_chunks() const { return 4; }
+  /// Where the choice is automatic, 16-bit gradients of up to so many chunks, together no more than a quarter of the rows,
+  /// wait for one product with the weight's gradient: it reads and writes its f32 sum that much less often.
   virtual std::int64_t chunks_a_weight_product() const { return 1; }
   /// Whether logits may come rounded to the hidden states' 16 bits, as a plain layer rounds them.
   virtual bool takes_rounded_logits() const { return false; }

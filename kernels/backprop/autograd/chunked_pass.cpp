@@ -15,6 +15,7 @@
 #include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -120,9 +121,10 @@ ChunkedCall::Plan ChunkedCall::plan() const {
                          .vocab = vocab_,
                          .bytes_per_logit = derivative_->bytes_per_logit() + (chunks > 1 ? 2 * chunks : 0),
                          .free_bytes = given ? 0 : free_memory(sums_.device()),
-                         .most_rows = derivative_->most_rows(wanted_.weight)};
+                         .most_rows = derivative_->most_rows(wanted_.weight),
+                         .least_chunks = derivative_->least_chunks()};
   const std::int64_t rows = chunk_rows(options_.chunks, needs);
-  return {.rows = rows, .batch = rows * chunks};
+  return {.rows = rows, .batch = rows * std::clamp<std::int64_t>(rows_.count() / 4 / rows, 1, chunks)};
 }
 
 /// body(chunk, begin): the chunk's logits and the first row's position.
@@ -135,6 +137,13 @@ void ChunkedCall::for_each_chunk(const Run& run, const Body& body) const {
     MaskedChunk chunk = chunk_of(run, x, begin);
     body(chunk, begin);
   }
+}
+
+void ChunkedCall::put_hidden_gradient(const HeadGradients& gradients, const Tensor& gradient, std::int64_t begin,
+                                      Tensor& to) const {
+  const std::int64_t length = gradient.size(0);
+  if (rows_.drops() || !gradients.write_hidden_gradient(gradient, to.narrow(0, begin, length)))
+    rows_.put(to, gradients.hidden_gradient(gradient), begin, length);
 }
 
 /// Sums the gradients; derive(chunk, begin) gives those of a chunk's logits.
@@ -157,7 +166,7 @@ void ChunkedCall::add_gradients(const Run& run, const Derive& derive, PassResult
       const Tensor gradient = derive(chunk, first + begin);
       gradients.add(x, gradient);
       if (wanted_.hidden)
-        rows_.put(out.sums[0], gradients.hidden_gradient(gradient, out.sums[0].scalar_type()), first + begin, x.size(0));
+        put_hidden_gradient(gradients, gradient, first + begin, out.sums[0]);
       if (!waiting.defined())
         gradients.add_to_weight(x, gradient);
     }

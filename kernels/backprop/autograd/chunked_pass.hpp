@@ -62,6 +62,8 @@ class ChunkedCall {
   void add_gradients(const Run& run, const Derive& derive, PassResult& out) const;
   void prepare(Teacher& teacher) const;
   PassResult begin_result() const;
+  void put_hidden_gradient(const HeadGradients& gradients, const at::Tensor& gradient, std::int64_t begin,
+                           at::Tensor& to) const;
   at::Tensor scale_for(const at::Tensor& upstream) const;
   MaskedChunk chunk_of(const Run& run, const at::Tensor& x, std::int64_t begin) const;
   at::Tensor divisor() const;

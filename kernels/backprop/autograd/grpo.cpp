@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Group-relative policy optimisation: per token, so that forward of a chunk has all it needs for the
 // gradients.
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/sum.h>
 #include <c10/util/Exception.h>
 
+#include "kernels/backprop/autograd/fused_losses.hpp"
 #include "kernels/backprop/autograd/losses.hpp"
 #include "kernels/backprop/autograd/transform.hpp"
 
@@ -68,8 +70,24 @@ Tensor kl_term(const Tensor& logp, const Tensor& reference) {
 
 /// Where each optional row argument of a chunk lies.
 struct Places {
-  bool old = false, reference = false, streamed = false;
+  bool old = false, reference = false;
 };
+
+/// The reference policy's log-probabilities [B, T]: no gradient flows into them, so the fast path makes them before
+/// the loop, in one read of 16-bit logits. What the policy's own logits go through is the loop's alone.
+Tensor streamed_logp(const Teacher& reference, const Tensor& tokens, const GrpoOptions& loss,
+                     const MemoryEfficientOptions& options) {
+  const at::NoGradGuard no_gradient;
+  MemoryEfficientOptions streamed;
+  streamed.chunks = options.chunks;
+  const Tensor hidden = reference.hidden.detach();
+  const Tensor flat = tokens.reshape({-1}), rows = hidden.reshape({-1, hidden.size(-1)});
+  const Tensor logp =
+      hidden.scalar_type() == at::kDouble
+          ? linear_token_logprob(rows, reference.head, flat, loss.transform, streamed)
+          : fused_linear_token_statistics(rows, reference.head, flat, loss.transform, streamed).select(1, 0);
+  return logp.reshape(tokens.sizes()).contiguous();
+}
 
 }  // namespace
 
@@ -80,23 +98,20 @@ Tensor linear_grpo(const Tensor& hidden, const LinearHead& head, const GrpoRows&
   const Tensor advantages = rows.advantages.to(type).unsqueeze(1).expand(rows.mask.sizes());
   std::vector<Tensor> arguments{rows.tokens.masked_fill(rows.mask.logical_not(), 0), advantages.contiguous(),
                                 token_weights(rows.mask, loss, type)};
-  const Places has{rows.old_logp.defined(), rows.reference_logp.defined(), rows.reference.has_value()};
+  const bool penalised = loss.kl_coefficient != 0.0;
+  const Places has{rows.old_logp.defined(), penalised && (rows.reference_logp.defined() || rows.reference)};
   if (has.old)
     arguments.push_back(rows.old_logp.detach());
   if (has.reference)
-    arguments.push_back(rows.reference_logp.detach());
-  const std::vector<Teacher> teachers = has.streamed ? std::vector{*rows.reference} : std::vector<Teacher>{};
+    arguments.push_back(rows.reference ? streamed_logp(*rows.reference, arguments[0], loss, options)
+                                       : rows.reference_logp.detach());
 
   const auto token_loss = [loss, has](const Chunk& chunk) {
     const Tensor& tokens = chunk.rows[0];
     const Tensor logp = token_logprob(transformed(chunk.logits, loss.transform), tokens);
     Tensor value = policy_term(logp, has.old ? chunk.rows[3] : logp.detach(), chunk.rows[1], loss);
-    if (loss.kl_coefficient != 0.0 && (has.reference || has.streamed)) {
-      const Tensor reference = has.streamed
-                                   ? token_logprob(transformed(chunk.teachers[0], loss.transform), tokens)
-                                   : chunk.rows.back();
-      value = value.add(kl_term(logp, reference), loss.kl_coefficient);
-    }
+    if (has.reference)
+      value = value.add(kl_term(logp, chunk.rows.back()), loss.kl_coefficient);
     return value.mul(chunk.rows[2]);
   };
   options.reduction = Reduction::kSum;
@@ -104,7 +119,7 @@ Tensor linear_grpo(const Tensor& hidden, const LinearHead& head, const GrpoRows&
   options.counts = options.counts.defined() ? options.counts.logical_and(counted) : counted;
   if (options.gradient_scale == 0.0 && hidden.scalar_type() == at::kHalf)  // the weights are about 1 / tokens
     options.gradient_scale = 256.0 * static_cast<double>(std::max<std::int64_t>(rows.mask.numel(), 1));
-  return memory_efficient_linear(hidden, head, token_loss, arguments, teachers, options);
+  return memory_efficient_linear(hidden, head, token_loss, arguments, {}, options);
 }
 
 }  // namespace assay::kernels::backprop

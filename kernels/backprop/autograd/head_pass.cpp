@@ -140,9 +140,14 @@ void HeadGradients::add_to_weight(const at::Tensor& x, const at::Tensor& gradien
   }
 }
 
-at::Tensor HeadGradients::hidden_gradient(const at::Tensor& gradient, at::ScalarType type) const {
-  if (!inner_.defined() && gradient.is_cuda() && gradient.scalar_type() == type)
-    return at::mm(gradient, head_.weight);
+bool HeadGradients::write_hidden_gradient(const at::Tensor& gradient, at::Tensor to) const {
+  if (inner_.defined() || !gradient.is_cuda() || gradient.scalar_type() != to.scalar_type())
+    return false;
+  at::mm_out(to, gradient, head_.weight);
+  return true;
+}
+
+at::Tensor HeadGradients::hidden_gradient(const at::Tensor& gradient) const {
   at::Tensor out = product(gradient, head_.weight);
   if (inner_.defined())
     add_product(out, inner_, head_.lora_a);

@@ -53,8 +53,11 @@ class HeadGradients {
   void add(const at::Tensor& x, const at::Tensor& gradient);
   /// Adds what it gives to the weight; several chunks may come as one.
   void add_to_weight(const at::Tensor& x, const at::Tensor& gradient);
-  /// dX of the chunk after add(), [R, H] in f32 (f64), or rounded to `type` where nothing follows the product.
-  at::Tensor hidden_gradient(const at::Tensor& gradient, at::ScalarType type) const;
+  /// dX of the chunk after add(), [R, H] in f32 (f64).
+  at::Tensor hidden_gradient(const at::Tensor& gradient) const;
+  /// The same rounded once by the product itself into `to` [R, H]; false, and nothing done, where that is impossible:
+  /// with adapters, on a CPU, or when `to` is not of the gradient's type.
+  bool write_hidden_gradient(const at::Tensor& gradient, at::Tensor to) const;
   /// Hands the sums over, each at its place; that of the hidden states is left alone.
   void move_to(std::array<at::Tensor, kTensors>& sums);
 
