@@ -244,7 +244,9 @@ class Run {
       events_.record(record);
   }
   void emit(const Check& check) {
-    if (check.outcome != "passed" && check.outcome != "skipped")
+    if (check.outcome == "passed")
+      ++summary_.checks_passed;
+    else if (check.outcome != "skipped")
       ++summary_.not_passed;
     if (events_.check)
       events_.check(check);

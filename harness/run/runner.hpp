@@ -35,8 +35,9 @@ struct RunEvents {
 };
 
 struct RunSummary {
-  int passed = 0, not_passed = 0, skipped = 0;
-  bool all_passed() const { return not_passed == 0 && passed > 0; }
+  int passed = 0, not_passed = 0, skipped = 0;  ///< rows; a check that fails counts as not passed
+  int checks_passed = 0;
+  bool all_passed() const { return not_passed == 0 && passed + checks_passed > 0; }
 };
 
 /// Throws UsageError when the filters select nothing, Interrupted on Ctrl-C (what was finished has been

@@ -7,6 +7,7 @@
 import argparse
 import sys
 import unittest
+import weakref
 
 import torch
 from torch._dynamo.utils import counters
@@ -159,6 +160,23 @@ class Library(unittest.TestCase):
                 found = torch.autograd.grad(loss, leaves)
             for a, b in zip(found, plain):
                 self.assertTrue(torch.equal(a, b))
+
+
+class FourBitHead(unittest.TestCase):
+    def test_a_decoded_head_serves_and_is_not_kept_until_backward(self):
+        for device in DEVICES:
+            made, labels = layer(width=64, device=device, adapted=False, dtype=torch.bfloat16)
+            packed, absmax, *nested = ops().nf4_quantize(made["weight"].detach())
+            names = ("nested_absmax", "nested_code", "nested_offset")
+            weight = ops().nf4_dequantize(packed, absmax, made["weight"].shape, torch.bfloat16, **dict(zip(names, nested)))
+            plain = functional.cross_entropy(made["hidden"].float() @ weight.float().T, labels)
+            expected, = torch.autograd.grad(plain, [made["hidden"]])
+            gone = weakref.ref(weight)
+            loss = ops().linear_cross_entropy(made["hidden"], weight, labels)
+            del weight, plain
+            self.assertIsNone(gone(), "a mean's gradients are made in forward: the decoded weight may go")
+            found, = torch.autograd.grad(loss, [made["hidden"]])
+            self.assertLessEqual(relative_error(found, expected), 5e-3)
 
 
 class BadInput(unittest.TestCase):

@@ -115,7 +115,7 @@ struct ChunkedCall::Plan {
 ChunkedCall::Plan ChunkedCall::plan() const {
   const bool given = options_.chunks.rows || options_.chunks.bytes;  // asking the driver takes time
   const bool narrow = layout_.like[0].type == at::kHalf || layout_.like[0].type == at::kBFloat16;
-  const bool batched = !given && narrow && wanted_.weight && sums_.device().is_cuda();
+  const bool batched = !given && narrow && wanted_.weight;
   const std::int64_t chunks = batched ? derivative_->chunks_a_weight_product() : 1;
   const ChunkNeeds needs{.num_rows = rows_.count(),
                          .vocab = vocab_,

@@ -64,6 +64,16 @@ TEST_P(GpuMemoryEfficientLinear, rounded_logits_without_a_bias_are_as_good) {
   }
 }
 
+TEST_P(GpuMemoryEfficientLinear, automatic_chunks_are_as_good_as_given_ones) {
+  Layer layer(8192, 64, 1000, at::kBFloat16, at::kCUDA);  // general: chunks of 512, four a product with dW
+  layer.head.bias = layer.head.lora_a = layer.head.lora_b = Tensor();
+  layer.labels = layer.labels.masked_fill(at::arange(8192, layer.labels.options()).remainder(7).eq(1), -100);
+  const std::vector<Tensor> of{layer.hidden, layer.head.weight};
+  const auto given = gradients(loss_of(layer, {.chunks = {.rows = 512}}), of, kUpstream);
+  const auto found = gradients(loss_of(layer, {}), of, kUpstream);
+  for (std::size_t i = 0; i < of.size(); ++i) EXPECT_LE(relative_error(found[i], given[i]), 0x1p-8) << i;
+}
+
 TEST_P(GpuMemoryEfficientLinear, masked_rows_and_dropped_rows_agree) {
   Layer layer(64, 32, 500, at::kFloat, at::kCUDA);
   layer.labels = layer.labels.masked_fill(at::arange(64, layer.labels.options()).remainder(3).ne(0), -100);
