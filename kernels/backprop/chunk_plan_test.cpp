@@ -40,6 +40,16 @@ TEST(ChunkPlan, few_rows_are_cut_as_well) {
   }
 }
 
+TEST(ChunkPlan, as_many_chunks_as_asked_where_memory_would_allow_fewer) {
+  ChunkNeeds halves = kLlama;
+  halves.num_rows = 8192;
+  EXPECT_EQ(chunk_rows({}, halves), 2048);
+  halves.least_chunks = 2;
+  EXPECT_EQ(chunk_rows({}, halves), 4096);
+  halves.num_rows = 3000;
+  EXPECT_EQ(chunk_rows({}, halves), 1536) << "whole tiles of 128 rows";
+}
+
 TEST(ChunkPlan, unknown_free_memory_gives_a_middle_size) {
   ChunkNeeds unknown = kLlama;
   unknown.free_bytes = 0;
