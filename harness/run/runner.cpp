@@ -12,41 +12,12 @@
 #include "harness/core/registry.hpp"
 #include "harness/record/provenance.hpp"
 #include "harness/run/case_run.hpp"
+#include "harness/run/jobs.hpp"
 #include "harness/run/machine_checks.hpp"
 #include "harness/run/prepare.hpp"
 
 namespace assay::harness {
 namespace {
-
-std::string path_of(const Challenge& challenge, const Case& which, const Implementation& implementation) {
-  return challenge.name + "/" + which.name + "/" + implementation.name;
-}
-
-struct Job {
-  const Challenge* challenge;
-  const Case* which;
-  std::vector<const Implementation*> implementations;
-};
-
-std::vector<Job> jobs_on(DeviceKind device, const std::vector<Challenge>& challenges,
-                         const RunOptions& options) {
-  std::vector<Job> jobs;
-  for (const Challenge& challenge : challenges) {
-    for (const Case& which : challenge.cases) {
-      if (std::find(which.devices.begin(), which.devices.end(), device) == which.devices.end())
-        continue;
-      Job job{&challenge, &which, {}};
-      for (const Implementation& implementation : challenge.implementations) {
-        if (implementation.device == device && selected(options, challenge, which, implementation)) {
-          job.implementations.push_back(&implementation);
-        }
-      }
-      if (!job.implementations.empty())
-        jobs.push_back(std::move(job));
-    }
-  }
-  return jobs;
-}
 
 /// Collects what a build made of PTX proves: that code path's bits on every case.
 struct PtxProof {
@@ -64,7 +35,7 @@ class Run {
       work.emplace_back(device, jobs_on(device, challenges, options_));
     for (const auto& [device, jobs] : work) total_ += static_cast<int>(jobs.size());
     if (total_ == 0 && !any_check_named(challenges)) {
-      throw UsageError("no case matches the filter on the chosen device; `assay list` shows what there is");
+      throw UsageError(nothing_selected(challenges, options_));
     }
     for (const auto& [device, jobs] : work) {
       if (!jobs.empty() || total_ == 0)
@@ -269,22 +240,6 @@ class Run {
 RunOptions::RunOptions() {
   cold.budget_seconds = 1.0, cold.max_pairs = 40;
   wall.budget_seconds = 1.0, wall.max_pairs = 40;
-}
-
-bool selected(const RunOptions& options, const Challenge& challenge, const Case& which,
-              const Implementation& implementation) {
-  if (implementation.role == Role::kMutant)
-    return false;
-  if (options.quick && !which.quick)
-    return false;
-  const bool named =
-      std::any_of(options.filters.begin(), options.filters.end(), [&](const std::string& filter) {
-        return filter.size() > challenge.name.size() &&
-               matches({filter}, path_of(challenge, which, implementation));
-      });
-  if (which.on_request && !named)
-    return false;
-  return matches(options.filters, path_of(challenge, which, implementation));
 }
 
 RunSummary run(const std::vector<Challenge>& challenges, const RunOptions& options, const RunEvents& events) {

@@ -25,25 +25,13 @@ std::optional<std::string> only_labels(const harness::Case& which, const harness
   return std::nullopt;
 }
 
-std::vector<std::string> sources() {
-  std::vector<std::string> files = memory_efficient_sources({"suites/backprop/impl_fused.cpp"});
-  for (const char* file :
-       {"autograd/fused_derivative.cpp", "autograd/fused_derivative.hpp", "softmax_pass_statistics.cuh",
-        "softmax_pass_check.cpp", "softmax_pass_cpu_types-inl.hpp", "autograd/fused_losses.cpp",
-        "softmax_pass.cu", "softmax_pass_config.cpp", "softmax_pass_cpu.cpp", "softmax_pass_cpu_row-inl.hpp",
-        "softmax_pass_row.cuh", "softmax_pass_sweep.cuh", "softmax_pass_device.cuh",
-        "cross_entropy_kernel.cuh", "token_statistics_kernel.cuh"})
-    files.push_back(std::string("kernels/backprop/") + file);
-  return files;
-}
-
 harness::Implementation fused(LossKind loss, DeviceKind device) {
   const LossFunction function = loss == LossKind::kCrossEntropy ? cross_entropy : token_statistics;
   harness::Implementation out = torch_implementation(
       "fused", harness::Role::kCandidate, device,
       "One hand-written pass over each chunk of logits, gradients included",
       [function](const BackpropCase& c, const CaseTensors& t) { return loss_and_gradients(c, t, function); },
-      sources());
+      memory_efficient_sources({"suites/backprop/impl_fused.cpp"}));
   out.unsupported = only_labels;
   return out;
 }

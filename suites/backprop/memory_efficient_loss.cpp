@@ -80,12 +80,20 @@ ours::LinearHead linear_head(const CaseTensors& t) {
 std::vector<std::string> memory_efficient_sources(std::vector<std::string> more) {
   more.push_back("suites/backprop/memory_efficient_loss.cpp");
   more.push_back("kernels/backprop/chunk_plan.cpp");
+  more.push_back("kernels/backprop/round_rows.cu");
   for (const char* file :
        {"apply_chunked.hpp", "autograd_derivative.cpp", "chunk_derivative.hpp", "chunked_pass.cpp",
         "flat_rows.cpp", "free_memory.cpp", "grpo.cpp", "head_pass.cpp", "losses.cpp",
         "memory_efficient_linear.cpp", "packed_weight.cpp", "preference_losses.cpp", "products.cpp",
-        "row_selection.cpp", "rows_that_count.cpp"})
+        "rounded_gradient.cpp", "row_selection.cpp", "rows_that_count.cpp",
+        // GRPO's reference policy goes through the fast forward pass.
+        "fused_derivative.cpp", "fused_derivative.hpp", "fused_losses.cpp"})
     more.push_back(std::string("kernels/backprop/autograd/") + file);
+  for (const char* file :
+       {"softmax_pass_statistics.cuh", "softmax_pass_check.cpp", "softmax_pass_cpu_types-inl.hpp", "softmax_pass.cu",
+        "softmax_pass_config.cpp", "softmax_pass_cpu.cpp", "softmax_pass_cpu_row-inl.hpp", "softmax_pass_row.cuh",
+        "softmax_pass_sweep.cuh", "softmax_pass_device.cuh", "cross_entropy_kernel.cuh", "token_statistics_kernel.cuh"})
+    more.push_back(std::string("kernels/backprop/") + file);
   return more;
 }
 
