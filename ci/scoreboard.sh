@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Sets up what is missing, builds for this machine, judges every suite on it and writes out/scoreboard.md, its HTML and
-# one record file a suite:  ci/scoreboard.sh [SUITE…]
+# one record file a suite, out/SUITE/…jsonl:  ci/scoreboard.sh [SUITE…]
+# Records that are to stay go to results/SUITE/ by hand, and results/SCOREBOARD.md with them: it is the board of all that lie there.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
@@ -29,8 +30,8 @@ commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 mkdir -p out
 records=() status=0
 for suite in "${suites[@]}"; do
-  file=results/$suite/$(date -u +%Y%m%dT%H%M%SZ)_${device}_$commit.jsonl
-  mkdir -p "results/$suite"
+  file=out/$suite/$(date -u +%Y%m%dT%H%M%SZ)_${device}_$commit.jsonl
+  mkdir -p "out/$suite"
   timed "judging $suite on $device" "$build/bin/assay" run "$suite" --out "$file" --report out || status=1
   [[ -f $file ]] && records+=("$file")
 done
