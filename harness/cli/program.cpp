@@ -19,7 +19,8 @@ std::string joined(int argc, char** argv) {
 
 void add_filters(CLI::App& command, Common& common) {
   command.add_option("filter", common.filters,
-                     "glob over challenge/case/implementation, for example 'nf4/*/cuda_fused'; a suite's check is challenge/checks/NAME");
+                     "glob over challenge/case/implementation, for example 'nf4/*/cuda_fused'; a suite's "
+                     "check is challenge/checks/NAME");
   command.add_option("--device", common.device, "cuda, cpu, all, or auto: the GPU if there is one")
       ->check(CLI::IsMember({"cuda", "cpu", "all", "auto"}));
   command.add_option("--weights", common.weights,

@@ -58,8 +58,8 @@ class OwnedStream {
 
 void synchronize_device(DeviceKind kind);
 
-/// `release` is called when the device refuses memory, before it is asked once more: libraries that keep freed memory for
-/// themselves give it back then. One at a time; the last one counts.
+/// `release` is called when the device refuses memory, before it is asked once more: libraries that keep
+/// freed memory for themselves give it back then. One at a time; the last one counts.
 void release_cached_memory_with(std::function<void()> release);
 
 /// Plain device memory, freed with the object. Alignment 256 bytes or better. Throws OutOfMemory.

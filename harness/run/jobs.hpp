@@ -17,9 +17,11 @@ struct Job {
 };
 
 /// In the registry's order, cases without a selected implementation left out.
-std::vector<Job> jobs_on(DeviceKind device, const std::vector<Challenge>& challenges, const RunOptions& options);
+std::vector<Job> jobs_on(DeviceKind device, const std::vector<Challenge>& challenges,
+                         const RunOptions& options);
 
-/// What to tell when there are none: which rows, or checks, of the chosen devices the first filter comes nearest to.
+/// What to tell when there are none: which rows, or checks, of the chosen devices the first filter comes
+/// nearest to.
 std::string nothing_selected(const std::vector<Challenge>& challenges, const RunOptions& options);
 
 }  // namespace assay::harness

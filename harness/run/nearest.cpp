@@ -8,8 +8,8 @@
 namespace assay::harness {
 namespace {
 
-/// Insertions, deletions and exchanges from `a` to `b`, row by row (Wagner and Fischer 1974); a '*' of `a` stands for
-/// anything.
+/// Insertions, deletions and exchanges from `a` to `b`, row by row (Wagner and Fischer 1974); a '*' of `a`
+/// stands for anything.
 std::size_t distance(const std::string& a, const std::string& b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -34,7 +34,8 @@ std::vector<std::string> nearest_names(const std::string& asked, const std::vect
                                        std::size_t count) {
   std::vector<std::pair<std::size_t, std::string>> ranked;
   for (const std::string& name : names) ranked.emplace_back(distance(asked, name), name);
-  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> out;
   for (auto& [ignored, name] : ranked) {
     if (out.size() < count && std::find(out.begin(), out.end(), name) == out.end())

@@ -12,7 +12,8 @@ using ::testing::IsEmpty;
 
 TEST(NearestNames, misspelt_names_find_what_they_meant) {
   const std::vector<std::string> names{"backprop/grpo/n150/fused", "nf4/dequantize/2048x8192/cuda_fused",
-                                       "nf4/dequantize/1024x4096/cuda_fused", "nf4/dequantize/1024x4096/cpu_simd"};
+                                       "nf4/dequantize/1024x4096/cuda_fused",
+                                       "nf4/dequantize/1024x4096/cpu_simd"};
   EXPECT_THAT(nearest_names("nf4/dequantise/1024x4096/cuda_fused", names, 2),
               ElementsAre("nf4/dequantize/1024x4096/cuda_fused", "nf4/dequantize/2048x8192/cuda_fused"));
   EXPECT_THAT(nearest_names("nf4/*/cpu_smid", names, 1), ElementsAre("nf4/dequantize/1024x4096/cpu_simd"));

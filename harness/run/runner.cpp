@@ -76,8 +76,8 @@ class Run {
     for (const Challenge& challenge : challenges) suite_checks(challenge, jobs, device);
   }
 
-  /// Before anything else, because asking starts what the peers need: an interpreter that imports torch late, when
-  /// libtorch's autograd has run already, leaves autograd without the GPU's queue.
+  /// Before anything else, because asking starts what the peers need: an interpreter that imports torch late,
+  /// when libtorch's autograd has run already, leaves autograd without the GPU's queue.
   void find_versions(const std::vector<Job>& jobs) {
     for (const Job& job : jobs) {
       for (const Implementation* implementation : job.implementations) {
@@ -129,8 +129,11 @@ class Run {
   }
 
   /// Those of the challenges that have jobs; where filters name checks, those and no others.
-  bool check_selected(const Challenge& challenge, const std::string& name, const std::vector<Job>& jobs) const {
-    const auto names_checks = [](const std::string& filter) { return filter.find("/checks") != std::string::npos; };
+  bool check_selected(const Challenge& challenge, const std::string& name,
+                      const std::vector<Job>& jobs) const {
+    const auto names_checks = [](const std::string& filter) {
+      return filter.find("/checks") != std::string::npos;
+    };
     const auto& filters = options_.filters;
     if (std::any_of(filters.begin(), filters.end(), names_checks))
       return matches(filters, challenge.name + "/checks/" + name);

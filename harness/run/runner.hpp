@@ -15,8 +15,8 @@
 namespace assay::harness {
 
 struct RunOptions {
-  /// Over challenge/case/implementation; empty: everything not `on_request`. Checks of a suite come with its cases, or,
-  /// once a filter names challenge/checks/NAME, only those that are named.
+  /// Over challenge/case/implementation; empty: everything not `on_request`. Checks of a suite come with its
+  /// cases, or, once a filter names challenge/checks/NAME, only those that are named.
   std::vector<std::string> filters;
   std::vector<DeviceKind> devices;
   bool measure = true;  ///< false: parity and safety only

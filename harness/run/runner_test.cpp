@@ -41,7 +41,8 @@ TEST(Runner, a_filter_that_names_a_check_runs_it_without_any_case) {
 
 TEST(Runner, a_filter_that_selects_neither_case_nor_check_is_the_callers_mistake) {
   EXPECT_THROW(checks_of_run({"made/up/checks/other"}), UsageError);
-  EXPECT_THROW(checks_of_run({"made/up"}), UsageError) << "its checks come with its cases, of which there are none";
+  EXPECT_THROW(checks_of_run({"made/up"}), UsageError)
+      << "its checks come with its cases, of which there are none";
   EXPECT_THROW(checks_of_run({}), UsageError);
 }
 

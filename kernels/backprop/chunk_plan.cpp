@@ -41,7 +41,8 @@ std::int64_t part(std::int64_t rows, std::int64_t parts) {
 }
 
 std::int64_t automatic(const ChunkChoice& choice, const ChunkNeeds& needs) {
-  const std::int64_t most = std::min(needs.most_rows, std::max(part(needs.num_rows, needs.least_chunks), kTileRows));
+  const std::int64_t most =
+      std::min(needs.most_rows, std::max(part(needs.num_rows, needs.least_chunks), kTileRows));
   if (needs.free_bytes <= 0)
     return std::min(kRowsWhereFreeMemoryIsUnknown, most);
   const double budget = choice.free_memory_share * static_cast<double>(needs.free_bytes);

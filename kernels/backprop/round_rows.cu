@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/backprop/round_rows.hpp"
-
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
@@ -8,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/backprop/round_rows.hpp"
 #include "kernels/common/cuda_check.hpp"
 
 namespace assay::kernels::backprop {
@@ -37,7 +36,8 @@ template <class T>
 __device__ void round_vector(const float* from, T* to, bool counts) {
   uint4 out = make_uint4(0, 0, 0, 0);
   if (counts) {
-    const float4 a = __ldcs(reinterpret_cast<const float4*>(from)), b = __ldcs(reinterpret_cast<const float4*>(from) + 1);
+    const float4 a = __ldcs(reinterpret_cast<const float4*>(from)),
+                 b = __ldcs(reinterpret_cast<const float4*>(from) + 1);
     out = make_uint4(rounded_pair(a.x, a.y, to), rounded_pair(a.z, a.w, to), rounded_pair(b.x, b.y, to),
                      rounded_pair(b.z, b.w, to));
   }
@@ -51,7 +51,8 @@ __global__ void __launch_bounds__(kThreads) round_rows_kernel(const RoundRows ar
     const bool counts = args.counts == nullptr || args.counts[row];
     const float* const from = args.from + row * args.from_stride;
     T* const to = static_cast<T*>(args.to) + row * args.to_stride;
-    const std::int64_t first = (std::int64_t{blockIdx.x} * kThreads * kVectorsPerThread + threadIdx.x) * kVector;
+    const std::int64_t first =
+        (std::int64_t{blockIdx.x} * kThreads * kVectorsPerThread + threadIdx.x) * kVector;
     for (int i = 0; i < kVectorsPerThread; ++i) {
       const std::int64_t column = first + i * kThreads * kVector;
       if constexpr (kWhole) {
@@ -66,12 +67,14 @@ __global__ void __launch_bounds__(kThreads) round_rows_kernel(const RoundRows ar
 }
 
 void check(const RoundRows& a) {
-  const auto refuse = [](const std::string& what) { throw std::invalid_argument("round_rows: expected " + what); };
+  const auto refuse = [](const std::string& what) {
+    throw std::invalid_argument("round_rows: expected " + what);
+  };
   if (a.type != LogitType::kFloat16 && a.type != LogitType::kBfloat16)
     refuse("16-bit results, found type " + std::to_string(static_cast<int>(a.type)));
   if (a.rows < 0 || a.columns < 0 || a.from_stride < a.columns || a.to_stride < a.columns)
-    refuse("sizes of at least 0 and strides of at least a row, found " + std::to_string(a.rows) + " rows of " +
-           std::to_string(a.columns) + ", strides " + std::to_string(a.from_stride) + " and " +
+    refuse("sizes of at least 0 and strides of at least a row, found " + std::to_string(a.rows) +
+           " rows of " + std::to_string(a.columns) + ", strides " + std::to_string(a.from_stride) + " and " +
            std::to_string(a.to_stride));
   if (a.rows > 0 && a.columns > 0 && (a.from == nullptr || a.to == nullptr))
     refuse("both matrices, found a null pointer");

@@ -11,17 +11,18 @@
 namespace assay::kernels::backprop {
 
 struct RoundRows {
-  const float* from = nullptr;  ///< device, [rows, columns]
-  void* to = nullptr;           ///< device, [rows, columns], not overlapping `from`
+  const float* from = nullptr;            ///< device, [rows, columns]
+  void* to = nullptr;                     ///< device, [rows, columns], not overlapping `from`
   LogitType type = LogitType::kBfloat16;  ///< of `to`: kFloat16 or kBfloat16
   std::int64_t rows = 0, columns = 0;
   std::int64_t from_stride = 0, to_stride = 0;  ///< elements from row to row, at least `columns`
-  const bool* counts = nullptr;  ///< device, [rows]: a row that is false becomes zeros and is not read; null: all count
+  const bool* counts =
+      nullptr;  ///< device, [rows]: a row that is false becomes zeros and is not read; null: all count
 };
 
-/// Rounds to nearest, ties to even; what does not fit in f16 becomes infinite, NaN stays NaN. Enqueues one kernel on
-/// `stream`, allocates nothing, may be captured. No rows or columns: nothing. Throws std::invalid_argument for bad
-/// arguments, std::runtime_error when the launch fails.
+/// Rounds to nearest, ties to even; what does not fit in f16 becomes infinite, NaN stays NaN. Enqueues one
+/// kernel on `stream`, allocates nothing, may be captured. No rows or columns: nothing. Throws
+/// std::invalid_argument for bad arguments, std::runtime_error when the launch fails.
 void round_rows(const RoundRows& args, cudaStream_t stream);
 
 }  // namespace assay::kernels::backprop

@@ -40,7 +40,8 @@ void expect_rounded(const Case& c, LogitType type) {
   from[0] = NAN, from[1] = INFINITY, from[2] = 65520.0f, from[3] = 0x1.01p0f, from[4] = -0.0f;
   std::vector<char> counts(static_cast<std::size_t>(c.rows), 1);
   if (c.masked) {
-    for (std::size_t i = 1; i < counts.size(); i += 2) counts[i] = 0, from[i * static_cast<std::size_t>(from_stride)] = NAN;
+    for (std::size_t i = 1; i < counts.size(); i += 2)
+      counts[i] = 0, from[i * static_cast<std::size_t>(from_stride)] = NAN;
   }
   const std::vector<std::uint16_t> poison(static_cast<std::size_t>(c.rows * to_stride), 0xa5a5);
   const DeviceBytes device_from(from.data(), from.size() * 4), device_to(poison.data(), poison.size() * 2),
@@ -82,8 +83,8 @@ class GpuRoundRows : public ::testing::TestWithParam<LogitType> {
 };
 
 TEST_P(GpuRoundRows, every_element_is_rounded_as_the_host_rounds_it) {
-  for (const Case& c : {Case{3, 8}, Case{5, 4096 * 3 + 8}, Case{2, 128256}, Case{7, 203}, Case{4, 64, 8, 16}, Case{4, 64, 4, 0},
-                        Case{4, 64, 0, 3}})
+  for (const Case& c : {Case{3, 8}, Case{5, 4096 * 3 + 8}, Case{2, 128256}, Case{7, 203}, Case{4, 64, 8, 16},
+                        Case{4, 64, 4, 0}, Case{4, 64, 0, 3}})
     expect_rounded(c, GetParam());
 }
 
@@ -109,7 +110,8 @@ TEST(RoundRows, nothing_to_do_and_bad_arguments) {
     change(changed);
     return changed;
   };
-  EXPECT_THROW(round_rows(with([](RoundRows& a) { a.type = LogitType::kFloat32; }), nullptr), std::invalid_argument);
+  EXPECT_THROW(round_rows(with([](RoundRows& a) { a.type = LogitType::kFloat32; }), nullptr),
+               std::invalid_argument);
   EXPECT_THROW(round_rows(with([](RoundRows& a) { a.from = nullptr; }), nullptr), std::invalid_argument);
   EXPECT_THROW(round_rows(with([](RoundRows& a) { a.to_stride = 0; }), nullptr), std::invalid_argument);
   EXPECT_THROW(round_rows(with([](RoundRows& a) { a.rows = -1; }), nullptr), std::invalid_argument);

@@ -13,7 +13,7 @@ constexpr std::int64_t kSlotBytes = 33 * 16;   // a partial result of every warp
 constexpr std::int64_t kSystemBytes = 1024;    // what the driver takes of every block
 constexpr int kClusters[] = {1, 2, 4, 8};      // 8: the largest that every GPU with clusters must run
 constexpr std::int64_t kVectorsPerThread = 4;  // loads in flight
-constexpr int kThreadsInCluster = 256;         // 4 to 7 % faster than 512 on H100: more blocks a multiprocessor
+constexpr int kThreadsInCluster = 256;  // 4 to 7 % faster than 512 on H100: more blocks a multiprocessor
 
 /// Whole vectors of a row, at most.
 std::int64_t vectors(const SoftmaxPassShape& shape) {

@@ -128,11 +128,14 @@ void expect_product(const Case& c) {
       const double product = static_cast<double>(c.alpha) * sum;
       const double old = c.beta == 0.0f ? 0.0 : static_cast<double>(c.beta) * d.value(i, j);
       const double wanted = product + old;
-      // The product may be rounded to d's type before the old value is added. Tensor cores drop bits below f32 while
-      // aligning 16 terms, and each such step may cut a bit off the partial sum, which walks randomly to its end.
-      const double cut = static_cast<double>(c.k) / 16.0 * 0x1p-23 * (std::fabs(sum) + 2.0 * std::sqrt(squares));
-      const double bound = rounding * (std::fabs(wanted) + std::fabs(old) + (old != 0.0 ? std::fabs(product) : 0.0)) +
-                           0x1p-21 * terms + cut + 1e-7;
+      // The product may be rounded to d's type before the old value is added. Tensor cores drop bits below
+      // f32 while aligning 16 terms, and each such step may cut a bit off the partial sum, which walks
+      // randomly to its end.
+      const double cut =
+          static_cast<double>(c.k) / 16.0 * 0x1p-23 * (std::fabs(sum) + 2.0 * std::sqrt(squares));
+      const double bound =
+          rounding * (std::fabs(wanted) + std::fabs(old) + (old != 0.0 ? std::fabs(product) : 0.0)) +
+          0x1p-21 * terms + cut + 1e-7;
       ASSERT_TRUE(std::fabs(found.value(i, j) - wanted) <= bound)
           << text << " at " << i << ", " << j << ": found " << found.value(i, j) << ", wanted " << wanted
           << " ± " << bound;

@@ -60,18 +60,20 @@ harness::Work work_of(const Case& which) {
   return work;
 }
 
-/// The loss is one number, a sum over all rows in which errors cancel, so the baseline's may be 0 by luck: a floor of
-/// its own, 4e-6. Cross entropy from logits that were rounded to 16 bits, twice with an adapter, as the plain version
-/// rounds them, is off by three deviations of the mean over half of the rows: 3 · √2 · (ulp / 2) · 1.5 / √3 / √(N / 2),
-/// in units of 2⁻²¹, the last place of a loss of 4 to 8.
+/// The loss is one number, a sum over all rows in which errors cancel, so the baseline's may be 0 by luck: a
+/// floor of its own, 4e-6. Cross entropy from logits that were rounded to 16 bits, twice with an adapter, as
+/// the plain version rounds them, is off by three deviations of the mean over half of the rows: 3 · √2 · (ulp
+/// / 2) · 1.5 / √3 / √(N / 2), in units of 2⁻²¹, the last place of a loss of 4 to 8.
 harness::ParityRule parity_of(const Case& which) {
   const BackpropCase& c = parameters_of(which);
   double floor = 32.0;
   if (c.loss == LossKind::kCrossEntropy && c.dtype != Dtype::kFloat32) {
     const double half_ulp = c.dtype == Dtype::kBfloat16 ? 0x1p-8 : 0x1p-11;
-    floor = std::max(floor, 3.0 * 2.0 * half_ulp * 1.5 / std::sqrt(3.0 * static_cast<double>(c.rows)) * 0x1p21);
+    floor =
+        std::max(floor, 3.0 * 2.0 * half_ulp * 1.5 / std::sqrt(3.0 * static_cast<double>(c.rows)) * 0x1p21);
   }
-  return {.exact = false, .k = 1.5, .floor_ulp = 0.25, .element_slack = 3.0, .floor_ulp_of = {{"loss", floor}}};
+  return {
+      .exact = false, .k = 1.5, .floor_ulp = 0.25, .element_slack = 3.0, .floor_ulp_of = {{"loss", floor}}};
 }
 
 harness::Challenge make_challenge(LossKind loss) {

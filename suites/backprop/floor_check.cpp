@@ -45,7 +45,8 @@ harness::Invocation bare_products(const BackpropCase& c, const CaseTensors& t) {
 
 /// Beyond dX, dW and one f32 sum of dW.
 std::int64_t workspace_of(const BackpropCase& c, std::int64_t peak_above_gradients) {
-  return c.frozen ? peak_above_gradients : std::max<std::int64_t>(peak_above_gradients - 4 * c.vocab * c.hidden, 0);
+  return c.frozen ? peak_above_gradients
+                  : std::max<std::int64_t>(peak_above_gradients - 4 * c.vocab * c.hidden, 0);
 }
 
 const harness::Challenge& cross_entropy() {
@@ -63,13 +64,14 @@ json measured(const harness::Case& which) {
   harness::TensorSet outputs = harness::make_outputs(challenge, which, DeviceKind::kCuda);
   const harness::Invocation fused = harness::implementation_named(challenge, "fused")
                                         .prepare(which, inputs, outputs, harness::CallStyle::kAllocating);
-  const harness::Memory memory = harness::measure_memory(fused, DeviceKind::kCuda, static_cast<std::int64_t>(outputs.bytes()));
+  const harness::Memory memory =
+      harness::measure_memory(fused, DeviceKind::kCuda, static_cast<std::int64_t>(outputs.bytes()));
   harness::MeasureOptions options;
   options.budget_seconds = 12.0;
   options.graph_target_us = 1.0;  // one call a graph: each lasts long enough
-  const harness::Timing timing =
-      harness::measure_pair(harness::TimeMode::kGraph, {.into = {fused}, .allocating = {}},
-                            {.into = {bare_products(c, tensors_of(c, inputs))}, .allocating = {}}, device, options);
+  const harness::Timing timing = harness::measure_pair(
+      harness::TimeMode::kGraph, {.into = {fused}, .allocating = {}},
+      {.into = {bare_products(c, tensors_of(c, inputs))}, .allocating = {}}, device, options);
   if (!timing.speedup)
     throw std::runtime_error("the pair gave no interval");
   return {{"case", which.name},
@@ -88,12 +90,12 @@ std::string missed(const BackpropCase& c, const json& found) {
   if (c.rows != kLimitedRows)
     return out;
   if (!(found["over_floor"].get<double>() <= kMostOverFloor))
-    out += text(found["case"].get<std::string>(), ": expected at most ", kMostOverFloor, " of the products' time, found ",
-                found["over_floor"].get<double>(), "; ");
+    out += text(found["case"].get<std::string>(), ": expected at most ", kMostOverFloor,
+                " of the products' time, found ", found["over_floor"].get<double>(), "; ");
   const std::int64_t most = c.frozen ? kMostWorkspaceFrozen : kMostWorkspace;
   if (found["workspace_bytes"].get<std::int64_t>() > most)
-    out += text(found["case"].get<std::string>(), ": expected at most ", most / kMiB, " MiB of workspace, found ",
-                found["workspace_bytes"].get<std::int64_t>() / kMiB, "; ");
+    out += text(found["case"].get<std::string>(), ": expected at most ", most / kMiB,
+                " MiB of workspace, found ", found["workspace_bytes"].get<std::int64_t>() / kMiB, "; ");
   return out;
 }
 
@@ -104,7 +106,8 @@ std::string run_check(const harness::DeviceFacts& facts) {
   std::string faults;
   for (const harness::Case& which : cross_entropy().cases) {
     const BackpropCase& c = parameters_of(which);
-    if (!which.measured || which.devices != std::vector{DeviceKind::kCuda} || c.dtype != harness::Dtype::kBfloat16)
+    if (!which.measured || which.devices != std::vector{DeviceKind::kCuda} ||
+        c.dtype != harness::Dtype::kBfloat16)
       continue;
     c10::cuda::CUDACachingAllocator::emptyCache();
     evidence["sizes"].push_back(measured(which));

@@ -90,9 +90,10 @@ std::vector<std::string> memory_efficient_sources(std::vector<std::string> more)
         "fused_derivative.cpp", "fused_derivative.hpp", "fused_losses.cpp"})
     more.push_back(std::string("kernels/backprop/autograd/") + file);
   for (const char* file :
-       {"softmax_pass_statistics.cuh", "softmax_pass_check.cpp", "softmax_pass_cpu_types-inl.hpp", "softmax_pass.cu",
-        "softmax_pass_config.cpp", "softmax_pass_cpu.cpp", "softmax_pass_cpu_row-inl.hpp", "softmax_pass_row.cuh",
-        "softmax_pass_sweep.cuh", "softmax_pass_device.cuh", "cross_entropy_kernel.cuh", "token_statistics_kernel.cuh"})
+       {"softmax_pass_statistics.cuh", "softmax_pass_check.cpp", "softmax_pass_cpu_types-inl.hpp",
+        "softmax_pass.cu", "softmax_pass_config.cpp", "softmax_pass_cpu.cpp", "softmax_pass_cpu_row-inl.hpp",
+        "softmax_pass_row.cuh", "softmax_pass_sweep.cuh", "softmax_pass_device.cuh",
+        "cross_entropy_kernel.cuh", "token_statistics_kernel.cuh"})
     more.push_back(std::string("kernels/backprop/") + file);
   return more;
 }

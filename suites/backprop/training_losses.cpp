@@ -27,8 +27,8 @@ std::vector<TrainingRun> naive_trainings(int count) {
   const HeadLoss sum = [](const Tensor& states, const Linear& head, const Tensor& labels) {
     return naive_cross_entropy(states, head, labels, at::Reduction::Sum);
   };
-  // The order of rows alone leaves the bits of logits and dX as they are, which products of other shapes do not: here
-  // the inner sums of both, over the width and over the vocabulary, run from their other ends.
+  // The order of rows alone leaves the bits of logits and dX as they are, which products of other shapes do
+  // not: here the inner sums of both, over the width and over the vocabulary, run from their other ends.
   const HeadLoss axes_reversed = [](const Tensor& states, const Linear& head, const Tensor& labels) {
     const Tensor logits = at::mm(states.flip(1), head.weight.flip({0, 1}).t());
     const Tensor reversed_labels = labels.neg().add(head.rows() - 1);

@@ -11,7 +11,8 @@ namespace assay::suites::backprop {
 
 /// Logits in the states' type, made f32, torch's cross entropy: as everybody writes it first, then the same
 /// numbers summed in `count` − 1 other orders (2 ≤ count ≤ 4): sequences of the batch reversed and rows
-/// summed before the division by their number; inner sums of the products from their other ends; sequences reversed.
+/// summed before the division by their number; inner sums of the products from their other ends; sequences
+/// reversed.
 std::vector<TrainingRun> naive_trainings(int count);
 
 /// kernels/backprop's general path (autograd through a function of chunks), `chunk_rows` rows at a time.

@@ -21,9 +21,9 @@ using at::Tensor;
 // Beside a chunk's f32 logits a function like cross entropy keeps three more such tensors while it is
 // differentiated.
 constexpr std::int64_t kBytesPerLogit = 16, kBytesPerTeacherLogit = 12;
-// Two rows for each multiprocessor of a large GPU: torch's softmax takes a block a row. Fewer leave the GPU half empty,
-// more only need memory, which is there where no sum of dW stands beside the logits. With teachers a logit needs more
-// of it. docs/backprop.md has the measurements.
+// Two rows for each multiprocessor of a large GPU: torch's softmax takes a block a row. Fewer leave the GPU
+// half empty, more only need memory, which is there where no sum of dW stands beside the logits. With
+// teachers a logit needs more of it. docs/backprop.md has the measurements.
 constexpr std::int64_t kMostRows = 512, kMostRowsFrozen = 1024, kMostRowsWithTeachers = 384;
 constexpr std::int64_t kChunksAWeightProduct = 8;
 
@@ -51,7 +51,8 @@ void make_leaf(MaskedChunk& chunk) {
 Tensor derivative(const Tensor& value, const MaskedChunk& chunk, const Tensor& upstream) {
   const Tensor gradient = ::torch::autograd::grad({value}, {chunk.logits}, {upstream})[0];
   const at::AutoGradMode no_gradients(false);
-  return rounded_gradient(gradient, chunk);  // a NaN that the function made of a row that does not count stays out
+  return rounded_gradient(gradient,
+                          chunk);  // a NaN that the function made of a row that does not count stays out
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ inline constexpr double kHalfScale = 256.0;
 
 /// A chunk, with the rows that count where only the GPU knows them, and what its gradient is to be.
 struct MaskedChunk : Chunk {
-  at::Tensor mask = {};                      ///< bool [R], or undefined: all count
+  at::Tensor mask = {};                       ///< bool [R], or undefined: all count
   at::ScalarType gradient_type = at::kFloat;  ///< the hidden states' type
   at::Tensor gradient_place = {};  ///< [R, V] of that type to leave the gradient in, or undefined: anywhere
 };
@@ -24,8 +24,9 @@ struct MaskedChunk : Chunk {
 class ChunkDerivative {
  public:
   struct Result {
-    at::Tensor value;     ///< scalar f32 / f64
-    at::Tensor gradient;  ///< [R, V] of chunk.gradient_type, 0 in rows that do not count; undefined: not asked for
+    at::Tensor value;  ///< scalar f32 / f64
+    at::Tensor
+        gradient;  ///< [R, V] of chunk.gradient_type, 0 in rows that do not count; undefined: not asked for
   };
 
   virtual ~ChunkDerivative() = default;
@@ -42,10 +43,12 @@ class ChunkDerivative {
   /// An automatic choice goes no further than so many rows; `sums_weight`: a weight's gradient is summed over
   /// chunks.
   virtual std::int64_t most_rows(bool sums_weight) const = 0;
-  /// An automatic choice makes at least so many chunks, since one of everything would need the plain layer's memory.
+  /// An automatic choice makes at least so many chunks, since one of everything would need the plain layer's
+  /// memory.
   virtual std::int64_t least_chunks() const { return 4; }
-  /// Where the choice is automatic, 16-bit gradients of up to so many chunks, together no more than a quarter of the rows,
-  /// wait for one product with the weight's gradient: it reads and writes its f32 sum that much less often.
+  /// Where the choice is automatic, 16-bit gradients of up to so many chunks, together no more than a quarter
+  /// of the rows, wait for one product with the weight's gradient: it reads and writes its f32 sum that much
+  /// less often.
   virtual std::int64_t chunks_a_weight_product() const { return 1; }
   /// Whether logits may come rounded to the hidden states' 16 bits, as a plain layer rounds them.
   virtual bool takes_rounded_logits() const { return false; }

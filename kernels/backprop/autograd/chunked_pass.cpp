@@ -139,8 +139,8 @@ void ChunkedCall::for_each_chunk(const Run& run, const Body& body) const {
   }
 }
 
-void ChunkedCall::put_hidden_gradient(const HeadGradients& gradients, const Tensor& gradient, std::int64_t begin,
-                                      Tensor& to) const {
+void ChunkedCall::put_hidden_gradient(const HeadGradients& gradients, const Tensor& gradient,
+                                      std::int64_t begin, Tensor& to) const {
   const std::int64_t length = gradient.size(0);
   if (rows_.drops() || !gradients.write_hidden_gradient(gradient, to.narrow(0, begin, length)))
     rows_.put(to, gradients.hidden_gradient(gradient), begin, length);

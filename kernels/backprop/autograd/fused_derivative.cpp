@@ -15,9 +15,9 @@ namespace {
 
 using at::Tensor;
 
-// The f32 sum of dW is read and written once a chunk, so chunks are large: 4096 rows of 128256 16-bit logits take 1002 MiB
-// at a time when dW itself, rounded at the end, does not exist yet. Without that sum 1024 rows already make products
-// that the tensor cores bound (docs/backprop.md).
+// The f32 sum of dW is read and written once a chunk, so chunks are large: 4096 rows of 128256 16-bit logits
+// take 1002 MiB at a time when dW itself, rounded at the end, does not exist yet. Without that sum 1024 rows
+// already make products that the tensor cores bound (docs/backprop.md).
 constexpr std::int64_t kMostRows = 4096, kMostRowsFrozen = 1024;
 
 LogitType type_of(const Tensor& logits) {

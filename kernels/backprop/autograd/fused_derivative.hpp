@@ -14,7 +14,9 @@ class FusedDerivative : public ChunkDerivative {
  public:
   std::int64_t bytes_per_logit() const override;
   std::int64_t most_rows(bool sums_weight) const override;
-  std::int64_t least_chunks() const override { return 2; }  // in place and 16 bits: half of them is a sixth of plain
+  std::int64_t least_chunks() const override {
+    return 2;
+  }  // in place and 16 bits: half of them is a sixth of plain
   bool takes_rounded_logits() const override { return true; }
   bool rounds_hidden_gradient() const override { return true; }
 };

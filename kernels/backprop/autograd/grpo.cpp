@@ -73,8 +73,9 @@ struct Places {
   bool old = false, reference = false;
 };
 
-/// The reference policy's log-probabilities [B, T]: no gradient flows into them, so the fast path makes them before
-/// the loop, in one read of 16-bit logits. What the policy's own logits go through is the loop's alone.
+/// The reference policy's log-probabilities [B, T]: no gradient flows into them, so the fast path makes them
+/// before the loop, in one read of 16-bit logits. What the policy's own logits go through is the loop's
+/// alone.
 Tensor streamed_logp(const Teacher& reference, const Tensor& tokens, const GrpoOptions& loss,
                      const MemoryEfficientOptions& options) {
   const at::NoGradGuard no_gradient;

@@ -44,8 +44,8 @@ struct Wanted {
   bool any() const { return hidden || weight || bias || lora_a || lora_b; }
 };
 
-/// Sums over chunks, all in f32 (f64), zero at first; undefined where not wanted. Gradients of logits come in the
-/// type of the hidden states, rounded once, as the plain layer rounds them.
+/// Sums over chunks, all in f32 (f64), zero at first; undefined where not wanted. Gradients of logits come in
+/// the type of the hidden states, rounded once, as the plain layer rounds them.
 class HeadGradients {
  public:
   HeadGradients(const ReadyHead& head, const Wanted& wanted);
@@ -55,8 +55,8 @@ class HeadGradients {
   void add_to_weight(const at::Tensor& x, const at::Tensor& gradient);
   /// dX of the chunk after add(), [R, H] in f32 (f64).
   at::Tensor hidden_gradient(const at::Tensor& gradient) const;
-  /// The same rounded once by the product itself into `to` [R, H]; false, and nothing done, where that is impossible:
-  /// with adapters, on a CPU, or when `to` is not of the gradient's type.
+  /// The same rounded once by the product itself into `to` [R, H]; false, and nothing done, where that is
+  /// impossible: with adapters, on a CPU, or when `to` is not of the gradient's type.
   bool write_hidden_gradient(const at::Tensor& gradient, at::Tensor to) const;
   /// Hands the sums over, each at its place; that of the hidden states is left alone.
   void move_to(std::array<at::Tensor, kTensors>& sums);

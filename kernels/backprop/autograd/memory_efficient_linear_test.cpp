@@ -155,13 +155,15 @@ TEST_P(In16Bits, several_chunks_share_a_product_with_the_gradient_of_the_weight)
     seen.push_back(chunk.logits.size(0));
     return row_cross_entropy(chunk);
   };
-  const auto found = gradients(
-      memory_efficient_linear(layer.hidden, layer.head, watched, {layer.labels}, {}, automatic), layer.tensors(), 1.0);
+  const auto found =
+      gradients(memory_efficient_linear(layer.hidden, layer.head, watched, {layer.labels}, {}, automatic),
+                layer.tensors(), 1.0);
   EXPECT_EQ(seen, (std::vector<std::int64_t>{512, 512, 512, 512, 512, 512, 512, 512, 314}));
   const auto truth = gradients(
       memory_efficient_linear(layer.hidden, layer.head, row_cross_entropy, {layer.labels}, {}, single),
       layer.tensors(), 1.0);
-  const double one_rounding = GetParam() == at::kHalf ? 0x1p-11 : 0x1p-8;  // of dW's f32 sums, in another order
+  const double one_rounding =
+      GetParam() == at::kHalf ? 0x1p-11 : 0x1p-8;  // of dW's f32 sums, in another order
   expect_near(found, truth, one_rounding);
   EXPECT_LE(relative_error(found[0], truth[0]), 1e-7) << "dX knows no batches";
 }

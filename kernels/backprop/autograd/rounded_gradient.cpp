@@ -12,8 +12,9 @@ namespace {
 using at::Tensor;
 
 bool one_kernel_does(const Tensor& gradient, const Tensor& mask, at::ScalarType type) {
-  return gradient.is_cuda() && gradient.scalar_type() == at::kFloat && (type == at::kHalf || type == at::kBFloat16) &&
-         gradient.stride(1) == 1 && gradient.stride(0) >= gradient.size(1) && (!mask.defined() || mask.is_contiguous());
+  return gradient.is_cuda() && gradient.scalar_type() == at::kFloat &&
+         (type == at::kHalf || type == at::kBFloat16) && gradient.stride(1) == 1 &&
+         gradient.stride(0) >= gradient.size(1) && (!mask.defined() || mask.is_contiguous());
 }
 
 void round_on_gpu(const Tensor& gradient, const Tensor& mask, const Tensor& to) {
