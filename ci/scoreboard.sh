@@ -6,6 +6,16 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
+known=()
+for folder in suites/*/CMakeLists.txt; do
+  known+=("$(basename "$(dirname "$folder")")")
+done
+suites=("$@")
+((${#suites[@]} > 0)) || suites=("${known[@]}")
+for suite in "${suites[@]}"; do
+  [[ -f suites/$suite/CMakeLists.txt ]] || die "expected suites of ${known[*]}, found '$suite'"
+done
+
 timed "setting up" bootstrap
 capability=$(gpu_capability)
 build=build/dev
@@ -20,12 +30,6 @@ esac
 timed "configuring $build" "${configure[@]}" >/dev/null
 timed "building $build" cmake --build "$build" --target assay
 
-suites=("$@")
-if ((${#suites[@]} == 0)); then
-  for folder in suites/*/CMakeLists.txt; do
-    suites+=("$(basename "$(dirname "$folder")")")
-  done
-fi
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 mkdir -p out
 records=() status=0

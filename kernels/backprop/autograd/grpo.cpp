@@ -8,7 +8,9 @@
 #include <ATen/ops/sum.h>
 #include <c10/util/Exception.h>
 
+#include "kernels/backprop/autograd/flat_rows.hpp"
 #include "kernels/backprop/autograd/fused_losses.hpp"
+#include "kernels/backprop/autograd/head_pass.hpp"
 #include "kernels/backprop/autograd/losses.hpp"
 #include "kernels/backprop/autograd/transform.hpp"
 
@@ -16,6 +18,18 @@ namespace assay::kernels::backprop {
 namespace {
 
 using at::Tensor;
+
+/// A reference over another vocabulary, or of another number of rows, would give log-probabilities of
+/// something else.
+void check_reference(const Tensor& hidden, const LinearHead& head, const Teacher& reference) {
+  const Tensor rows = flat_hidden(hidden), of_reference = flat_hidden(reference.hidden);
+  TORCH_CHECK_VALUE(of_reference.size(0) == rows.size(0) && of_reference.device() == rows.device(),
+                    "expected a reference with ", rows.size(0), " rows on ", rows.device(), ", found ",
+                    of_reference.size(0), " on ", of_reference.device());
+  const std::int64_t vocab = check_head(rows, head), found = check_head(of_reference, reference.head);
+  TORCH_CHECK_VALUE(found == vocab, "expected a reference with the policy's vocabulary of ", vocab,
+                    ", found ", found);
+}
 
 void check_rows(const Tensor& hidden, const GrpoRows& rows) {
   TORCH_CHECK_VALUE(hidden.dim() == 3, "expected hidden states [B, T, H], found ", hidden.sizes());
@@ -95,6 +109,8 @@ Tensor streamed_logp(const Teacher& reference, const Tensor& tokens, const GrpoO
 Tensor linear_grpo(const Tensor& hidden, const LinearHead& head, const GrpoRows& rows,
                    const GrpoOptions& loss, MemoryEfficientOptions options) {
   check_rows(hidden, rows);
+  if (rows.reference)
+    check_reference(hidden, head, *rows.reference);
   const at::ScalarType type = hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const Tensor advantages = rows.advantages.to(type).unsqueeze(1).expand(rows.mask.sizes());
   std::vector<Tensor> arguments{rows.tokens.masked_fill(rows.mask.logical_not(), 0), advantages.contiguous(),

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/backprop/autograd/losses.hpp"
 #include "kernels/backprop/autograd/testing.hpp"
 #include "kernels/torch/nf4_dequantize.hpp"
 
@@ -265,6 +266,18 @@ TEST(MemoryEfficientLinear, wrong_arguments_are_refused_with_what_was_expected) 
   expect_refused([&] { call(layer.head, matrix, {}); }, "one value");
   expect_refused([&] { call(layer.head, row_cross_entropy, labels, {.counts = at::zeros({6})}); },
                  "counts as bool");
+}
+
+TEST(MemoryEfficientLinear, a_reference_policy_over_another_vocabulary_is_refused) {
+  const Layer policy(6, 8, 40, at::kFloat), other(6, 8, 50, at::kFloat), longer(8, 8, 40, at::kFloat);
+  const auto loss = [&](const Layer& reference) {
+    GrpoRows rows{policy.labels.view({2, 3}), at::ones({2, 3}, at::kBool), at::ones({2}), {}, {}, {}};
+    rows.reference = Teacher{reference.hidden, reference.head};
+    return linear_grpo(policy.hidden.view({2, 3, 8}), policy.head, rows);
+  };
+  EXPECT_TRUE(loss(policy).isfinite().item<bool>());
+  EXPECT_THROW(loss(other), c10::Error);
+  EXPECT_THROW(loss(longer), c10::Error);
 }
 
 TEST(MemoryEfficientLinear, a_second_derivative_is_refused) {
