@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// cuBLASLt is column-major: a row-major product d = op(a)·op(b) is its dᵀ = op(b)ᵀ·op(a)ᵀ, so b is its first
-// operand and every stored matrix changes sides without being moved.
+// Arguments checked, the algorithm looked up or chosen, the product enqueued.
 #include "kernels/common/matmul.hpp"
 
 #include <cublasLt.h>
 
-#include <algorithm>
 #include <array>
-#include <bit>
 #include <compare>
 #include <map>
 #include <mutex>
@@ -15,43 +12,27 @@
 #include <string>
 
 #include "kernels/common/cuda_check.hpp"
+#include "kernels/common/matmul_problem.hpp"
+#include "kernels/common/matmul_search.hpp"
 #include "kernels/common/scale_matrix.hpp"
 
 namespace assay::kernels {
 namespace {
 
-void check_cublas(cublasStatus_t status, const std::string& what) {
-  if (status != CUBLAS_STATUS_SUCCESS)
-    throw std::runtime_error("matmul: " + what + " failed: " + cublasLtGetStatusName(status) + " (" +
-                             cublasLtGetStatusString(status) + ")");
-}
-
-std::string shape_text(const MatmulArgs& g) {
-  return "m=" + std::to_string(g.m) + " n=" + std::to_string(g.n) + " k=" + std::to_string(g.k) +
-         " lda=" + std::to_string(g.lda) + " ldb=" + std::to_string(g.ldb) + " ldd=" + std::to_string(g.ldd) +
-         " types " + std::to_string(static_cast<int>(g.in_type)) + "→" +
-         std::to_string(static_cast<int>(g.out_type));
-}
-
 std::invalid_argument refuse(const std::string& what) {
   return std::invalid_argument("matmul: " + what);
 }
 
-cudaDataType_t cuda_type(MatmulType type) {
+std::size_t size_of(MatmulType type) {
   switch (type) {
     case MatmulType::kFloat16:
-      return CUDA_R_16F;
     case MatmulType::kBfloat16:
-      return CUDA_R_16BF;
+      return 2;
     case MatmulType::kFloat32:
-      return CUDA_R_32F;
+      return 4;
   }
   throw refuse("expected kFloat16, kBfloat16 or kFloat32, found type " +
                std::to_string(static_cast<int>(type)));
-}
-
-std::size_t size_of(MatmulType type) {
-  return cuda_type(type) == CUDA_R_32F ? 4 : 2;
 }
 
 std::int64_t checked_stride(const char* name, std::int64_t stride, std::int64_t columns) {
@@ -91,105 +72,44 @@ MatmulArgs checked(MatmulArgs g) {
   return g;
 }
 
-/// What cuBLASLt may assume of an address, as the power of two it asks for.
-std::uint32_t alignment_of(const void* pointer) {
-  const auto address = reinterpret_cast<std::uintptr_t>(pointer);
-  return std::uint32_t{1} << std::min(8, std::countr_zero(address));
-}
-
 /// All that the choice of an algorithm depends on.
 struct Key {
   std::array<std::int64_t, 6> sizes;
-  std::array<int, 5> layout;
+  std::array<int, 6> layout;
   std::array<std::uint32_t, 3> alignment;
   std::size_t workspace_bytes;
   auto operator<=>(const Key&) const = default;
 };
 
-Key key_of(const MatmulArgs& g) {
+Key key_of(const MatmulArgs& g, MatmulChoice choice) {
   return {{g.m, g.n, g.k, g.lda, g.ldb, g.ldd},
           {g.transpose_a, g.transpose_b, static_cast<int>(g.in_type), static_cast<int>(g.out_type),
-           g.beta != 0.0f},
+           g.beta != 0.0f, static_cast<int>(choice)},
           {alignment_of(g.a), alignment_of(g.b), alignment_of(g.d)},
           g.workspace_bytes};
 }
 
-template <class Handle, cublasStatus_t (*kDestroy)(Handle)>
-class Owned {
+/// Allocations and waiting that a capture of this thread would forbid, though none of it belongs to the
+/// capture.
+class OutsideCapture {
  public:
-  Owned() = default;
-  ~Owned() {
-    if (handle_ != nullptr)
-      kDestroy(handle_);
-  }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-  operator Handle() const { return handle_; }  // NOLINT: stands for the handle in cuBLASLt's calls
-  Handle* out() { return &handle_; }
+  OutsideCapture() { ASSAY_CUDA_CHECK(cudaThreadExchangeStreamCaptureMode(&mode_)); }
+  ~OutsideCapture() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  OutsideCapture(const OutsideCapture&) = delete;
+  OutsideCapture& operator=(const OutsideCapture&) = delete;
 
  private:
-  Handle handle_ = nullptr;
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
-using MatmulDesc = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
-using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
-using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
-
-/// The product in cuBLASLt's words.
-struct Problem {
-  explicit Problem(const MatmulArgs& g) {
-    check_cublas(cublasLtMatmulDescCreate(desc.out(), CUBLAS_COMPUTE_32F, CUDA_R_32F),
-                 "cublasLtMatmulDescCreate");
-    const auto transpose = [&](cublasLtMatmulDescAttributes_t attribute, bool yes) {
-      const cublasOperation_t op = yes ? CUBLAS_OP_T : CUBLAS_OP_N;
-      check_cublas(cublasLtMatmulDescSetAttribute(desc, attribute, &op, sizeof(op)),
-                   "cublasLtMatmulDescSetAttribute");
-    };
-    transpose(CUBLASLT_MATMUL_DESC_TRANSA, g.transpose_b);
-    transpose(CUBLASLT_MATMUL_DESC_TRANSB, g.transpose_a);
-    create(first, g.in_type, g.transpose_b ? g.n : g.k, g.transpose_b ? g.k : g.n, g.ldb);
-    create(second, g.in_type, g.transpose_a ? g.k : g.m, g.transpose_a ? g.m : g.k, g.lda);
-    create(result, g.out_type, g.m, g.n, g.ldd);
+bool may_be_capturing(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  if (cudaStreamIsCapturing(stream, &status) !=
+      cudaSuccess) {  // the legacy stream while another one captures
+    static_cast<void>(cudaGetLastError());
+    return true;
   }
-
-  MatmulDesc desc;
-  Layout first, second, result;
-
- private:
-  /// A row-major [rows, columns] is a column-major [columns, rows].
-  static void create(Layout& layout, MatmulType type, std::int64_t rows, std::int64_t columns,
-                     std::int64_t stride) {
-    check_cublas(
-        cublasLtMatrixLayoutCreate(layout.out(), cuda_type(type), static_cast<std::uint64_t>(columns),
-                                   static_cast<std::uint64_t>(rows), stride),
-        "cublasLtMatrixLayoutCreate");
-  }
-};
-
-cublasLtMatmulAlgo_t first_choice(cublasLtHandle_t handle, const Problem& problem, const MatmulArgs& g) {
-  Preference preference;
-  check_cublas(cublasLtMatmulPreferenceCreate(preference.out()), "cublasLtMatmulPreferenceCreate");
-  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
-    check_cublas(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(value)),
-                 "cublasLtMatmulPreferenceSetAttribute");
-  };
-  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{g.workspace_bytes});
-  // Split products are summed in f32 from the workspace; the other schemes round partial sums to the result's
-  // type.
-  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(g.b));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(g.a));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(g.d));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(g.d));
-  cublasLtMatmulHeuristicResult_t found{};
-  int count = 0;
-  const cublasStatus_t status =
-      cublasLtMatmulAlgoGetHeuristic(handle, problem.desc, problem.first, problem.second, problem.result,
-                                     problem.result, preference, 1, &found, &count);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && count == 0))
-    throw std::runtime_error("matmul: cuBLASLt has no algorithm on this GPU for " + shape_text(g));
-  check_cublas(status, "cublasLtMatmulAlgoGetHeuristic for " + shape_text(g));
-  return found.algo;
+  return status != cudaStreamCaptureStatusNone;
 }
 
 /// Of one device, for as long as the process lives: handles hold device memory that must not go while a call
@@ -197,41 +117,77 @@ cublasLtMatmulAlgo_t first_choice(cublasLtHandle_t handle, const Problem& proble
 class DeviceState {
  public:
   DeviceState() {
-    // Creating allocates, which a stream capture of this thread would forbid; none of it belongs to the
-    // capture.
-    cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
-    ASSAY_CUDA_CHECK(cudaThreadExchangeStreamCaptureMode(&mode));
-    const cublasStatus_t status = cublasLtCreate(&handle_);
-    ASSAY_CUDA_CHECK(cudaThreadExchangeStreamCaptureMode(&mode));
-    check_cublas(status, "cublasLtCreate");
+    const OutsideCapture outside;
+    check_cublas(cublasLtCreate(&handle_), "cublasLtCreate");
   }
   cublasLtHandle_t handle() const { return handle_; }
 
-  cublasLtMatmulAlgo_t algorithm(const Problem& problem, const MatmulArgs& g) {
-    const Key key = key_of(g);
+  cublasLtMatmulAlgo_t algorithm(const MatmulProblem& problem, const MatmulArgs& g, cudaStream_t stream) {
     const std::lock_guard lock(mutex_);
-    if (const auto known = algorithms_.find(key); known != algorithms_.end())
+    if (g.choice == MatmulChoice::kHeuristic)
+      return first_proposal(problem, g);
+    if (const auto known = algorithms_.find(key_of(g, MatmulChoice::kTimed)); known != algorithms_.end())
       return known->second;
-    if (algorithms_.size() >= kMostAlgorithms)
-      algorithms_.clear();  // row counts that change with every batch; a second look-up gives the same answer
-    return algorithms_.emplace(key, first_choice(handle_, problem, g)).first->second;
+    const MatmulBucket bucket = bucket_of(g);
+    auto winner = winners_.find(bucket);
+    if (winner == winners_.end()) {
+      if (g.beta != 0.0f || may_be_capturing(stream))
+        return first_proposal(problem, g);
+      const OutsideCapture outside;
+      const MatmulWinner found = search_fastest(handle_, problem, g, stream);
+      log_.push_back(found.log);
+      winner = winners_.emplace(bucket, found.algorithm).first;
+    }
+    if (!can_run(handle_, problem, g, winner->second))
+      return keep(key_of(g, MatmulChoice::kTimed), first_proposal(problem, g));
+    return keep(key_of(g, MatmulChoice::kTimed), winner->second);
+  }
+
+  std::vector<MatmulSearch> log() {
+    const std::lock_guard lock(mutex_);
+    return log_;
   }
 
  private:
+  cublasLtMatmulAlgo_t first_proposal(const MatmulProblem& problem, const MatmulArgs& g) {
+    const Key key = key_of(g, MatmulChoice::kHeuristic);
+    if (const auto known = algorithms_.find(key); known != algorithms_.end())
+      return known->second;
+    return keep(key, proposals(handle_, problem, g, 1).front());
+  }
+
+  cublasLtMatmulAlgo_t keep(const Key& key, const cublasLtMatmulAlgo_t& algorithm) {
+    if (algorithms_.size() >= kMostAlgorithms)
+      algorithms_.clear();  // row counts that change with every batch; a second look-up gives the same answer
+    return algorithms_.emplace(key, algorithm).first->second;
+  }
+
   static constexpr std::size_t kMostAlgorithms = 8192;
   cublasLtHandle_t handle_ = nullptr;
   std::mutex mutex_;
   std::map<Key, cublasLtMatmulAlgo_t> algorithms_;
+  std::map<MatmulBucket, cublasLtMatmulAlgo_t> winners_;
+  std::vector<MatmulSearch> log_;
 };
 
+/// Never destroyed: static destructors may still multiply.
+struct DeviceStates {
+  std::mutex mutex;
+  std::map<int, DeviceState*> of_device;
+};
+DeviceStates& device_states() {
+  static auto* states = new DeviceStates;
+  return *states;
+}
+
 DeviceState& current_device() {
-  static std::mutex mutex;
-  static std::map<int, DeviceState*> states;  // never destroyed: static destructors may still multiply
   int device = 0;
   ASSAY_CUDA_CHECK(cudaGetDevice(&device));
-  const std::lock_guard lock(mutex);
-  const auto known = states.find(device);
-  return known != states.end() ? *known->second : *states.emplace(device, new DeviceState).first->second;
+  DeviceStates& states = device_states();
+  const std::lock_guard lock(states.mutex);
+  const auto known = states.of_device.find(device);
+  return known != states.of_device.end() ? *known->second
+                                         : *states.of_device.emplace(device, new DeviceState).first->second;
 }
 
 }  // namespace
@@ -243,12 +199,19 @@ void matmul(const MatmulArgs& args, cudaStream_t stream) {
   if (g.k == 0)
     return scale_matrix(g.d, g.out_type, {g.m, g.n, g.ldd}, g.beta, stream);
   DeviceState& device = current_device();
-  const Problem problem(g);
-  const cublasLtMatmulAlgo_t algorithm = device.algorithm(problem, g);
-  check_cublas(cublasLtMatmul(device.handle(), problem.desc, &g.alpha, g.b, problem.first, g.a,
-                              problem.second, &g.beta, g.d, problem.result, g.d, problem.result, &algorithm,
-                              g.workspace, g.workspace_bytes, stream),
-               "cublasLtMatmul for " + shape_text(g));
+  const MatmulProblem problem(g);
+  run_product(device.handle(), problem, g, device.algorithm(problem, g, stream), stream);
+}
+
+std::vector<MatmulSearch> matmul_searches() {
+  DeviceStates& states = device_states();
+  const std::lock_guard lock(states.mutex);
+  std::vector<MatmulSearch> all;
+  for (const auto& [device, state] : states.of_device) {
+    const auto log = state->log();
+    all.insert(all.end(), log.begin(), log.end());
+  }
+  return all;
 }
 
 }  // namespace assay::kernels

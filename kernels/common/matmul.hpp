@@ -6,8 +6,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace assay::kernels {
+
+/// Who picks the algorithm. kHeuristic: cuBLASLt's first proposal. kTimed: the fastest of its proposals for
+/// the product's bucket (matmul_search.hpp), timed once a process by the first call that only writes d (beta
+/// = 0) outside a stream capture. That one call writes d some forty times, waits for the device and takes as
+/// long; until then, and in a capture, kTimed is kHeuristic.
+enum class MatmulChoice : std::uint8_t { kHeuristic, kTimed };
 
 enum class MatmulType : std::uint8_t { kFloat16, kBfloat16, kFloat32 };
 
@@ -25,12 +33,22 @@ struct MatmulArgs {
   float alpha = 1.0f, beta = 0.0f;
   void* workspace = nullptr;        ///< device, 256-byte aligned, used by this call alone until it is done
   std::size_t workspace_bytes = 0;  ///< 32 MiB lets every Hopper algorithm in
+  MatmulChoice choice = MatmulChoice::kHeuristic;
 };
 
-/// Enqueues on `stream` and returns; allocates nothing on the device, synchronises nothing, capturable. The
-/// algorithm is cuBLASLt's first choice for the shape, looked up once and kept, so equal calls give equal
-/// bits. m, n or k of 0: d is scaled by beta. Throws std::invalid_argument for bad arguments,
-/// std::runtime_error when cuBLASLt refuses.
+/// Enqueues on `stream` and returns; allocates nothing on the device, synchronises nothing (but see kTimed),
+/// capturable. The algorithm is chosen once for a shape and kept, so equal calls give equal bits (with
+/// kTimed: from the call on that times). m, n or k of 0: d is scaled by beta. Throws std::invalid_argument
+/// for bad arguments, std::runtime_error when cuBLASLt refuses.
 void matmul(const MatmulArgs& args, cudaStream_t stream);
+
+/// What a timed choice found.
+struct MatmulSearch {
+  std::string product;            ///< sizes, strides, types
+  int proposals = 0, winner = 0;  ///< how many, and the winner's place among them; 0: cuBLASLt's first
+  double first_us = 0.0, winner_us = 0.0;  ///< medians of cuBLASLt's first proposal and of the winner
+};
+/// All searches of this process so far, those of a device oldest first.
+std::vector<MatmulSearch> matmul_searches();
 
 }  // namespace assay::kernels

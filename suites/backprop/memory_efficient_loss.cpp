@@ -81,6 +81,8 @@ std::vector<std::string> memory_efficient_sources(std::vector<std::string> more)
   more.push_back("suites/backprop/memory_efficient_loss.cpp");
   more.push_back("kernels/backprop/chunk_plan.cpp");
   more.push_back("kernels/backprop/round_rows.cu");
+  for (const char* file : {"matmul.cpp", "matmul_problem.cpp", "matmul_search.cpp"})
+    more.push_back(std::string("kernels/common/") + file);
   for (const char* file :
        {"apply_chunked.hpp", "autograd_derivative.cpp", "chunk_derivative.hpp", "chunked_pass.cpp",
         "flat_rows.cpp", "free_memory.cpp", "grpo.cpp", "head_pass.cpp", "losses.cpp",

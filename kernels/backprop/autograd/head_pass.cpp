@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/backprop/autograd/head_pass.hpp"
 
-#include <ATen/ops/mm.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
@@ -95,7 +95,8 @@ bool ReadyHead::can_round_logits() const {
 }
 
 at::Tensor ReadyHead::rounded_logits(const at::Tensor& x) const {
-  at::Tensor out = at::mm(x, weight.t());
+  at::Tensor out = at::empty({x.size(0), weight.size(0)}, x.options());
+  rounded_product(out, x, weight.t());
   return adapted() ? out.addmm_(low_rank(x), lora_b.t()) : out;
 }
 
@@ -143,7 +144,7 @@ void HeadGradients::add_to_weight(const at::Tensor& x, const at::Tensor& gradien
 bool HeadGradients::write_hidden_gradient(const at::Tensor& gradient, at::Tensor to) const {
   if (inner_.defined() || !gradient.is_cuda() || gradient.scalar_type() != to.scalar_type())
     return false;
-  at::mm_out(to, gradient, head_.weight);
+  rounded_product(to, gradient, head_.weight);
   return true;
 }
 

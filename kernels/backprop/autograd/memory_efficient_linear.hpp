@@ -67,8 +67,10 @@ struct MemoryEfficientOptions {
 ///
 /// hidden: [..., H] f16, bf16, f32 or f64, rows flattened. row_arguments: each [..., …] with the same leading
 /// rows; they get no gradient and are refused when they require one. Runs on the current stream, synchronises
-/// nothing except as said at `counts`, and may be captured in a CUDA graph. Throws c10::Error saying what was
-/// expected and found.
+/// nothing except as said at `counts`, and may be captured in a CUDA graph. One more exception: the first
+/// call with large products of new sizes, unless it is captured, times cuBLASLt's proposals for them
+/// (products.hpp); call once before capturing to have the fastest in the graph. Throws c10::Error saying what
+/// was expected and found.
 at::Tensor memory_efficient_linear(const at::Tensor& hidden, const LinearHead& head,
                                    const RowFunction& function,
                                    const std::vector<at::Tensor>& row_arguments = {},

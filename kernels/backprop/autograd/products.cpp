@@ -4,9 +4,13 @@
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+
+#include "kernels/common/matmul.hpp"
 
 namespace assay::kernels::backprop {
 namespace {
@@ -15,6 +19,55 @@ constexpr std::int64_t kBlock = 8192;  // rows or columns of a vocabulary widene
 
 bool is_16_bit(const at::Tensor& t) {
   return t.scalar_type() == at::kHalf || t.scalar_type() == at::kBFloat16;
+}
+
+/// From here on (a ten-thousandth of a second on a large GPU) a product is worth timing cuBLASLt's proposals
+/// for: 2 to 8 % at the sizes of docs/backprop_fast_path.md. Smaller ones stay with torch's choice and its
+/// workspace.
+constexpr double kLeastTimedFlops = 0x1p36;
+
+bool is_large(const at::Tensor& a, const at::Tensor& b) {
+  return 2.0 * static_cast<double>(a.size(0)) * static_cast<double>(a.size(1)) *
+             static_cast<double>(b.size(1)) >=
+         kLeastTimedFlops;
+}
+
+MatmulType matmul_type(const at::Tensor& t) {
+  return t.scalar_type() == at::kHalf       ? MatmulType::kFloat16
+         : t.scalar_type() == at::kBFloat16 ? MatmulType::kBfloat16
+                                            : MatmulType::kFloat32;
+}
+
+/// Whether the rows, or with `transposed` the columns, lie one after the other.
+bool is_packed(const at::Tensor& t, bool transposed) {
+  const int inner = transposed ? 0 : 1;
+  return t.stride(inner) == 1 && t.stride(1 - inner) >= t.size(inner);
+}
+
+/// out [m, n] = beta · out + a·b of 16-bit operands on a GPU.
+void timed_product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, float beta) {
+  const auto readable = [](const at::Tensor& t) {
+    return is_packed(t, false) || is_packed(t, true) ? t : t.contiguous();
+  };
+  const at::Tensor left = readable(a), right = readable(b);
+  const bool transpose_a = !is_packed(left, false), transpose_b = !is_packed(right, false);
+  const c10::cuda::CUDAGuard guard(out.device());
+  matmul({.a = left.const_data_ptr(),
+          .b = right.const_data_ptr(),
+          .d = out.mutable_data_ptr(),
+          .m = left.size(0),
+          .n = right.size(1),
+          .k = left.size(1),
+          .lda = left.stride(transpose_a ? 1 : 0),
+          .ldb = right.stride(transpose_b ? 1 : 0),
+          .ldd = out.stride(0),
+          .transpose_a = transpose_a,
+          .transpose_b = transpose_b,
+          .in_type = matmul_type(a),
+          .out_type = matmul_type(out),
+          .beta = beta,
+          .choice = MatmulChoice::kTimed},
+         c10::cuda::getCurrentCUDAStream(out.device().index()));
 }
 
 /// Calls body(begin, length) for blocks that cover [0, count).
@@ -61,20 +114,34 @@ at::ScalarType accumulation_type(at::ScalarType type) {
 at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
   if (!is_16_bit(a))
     return at::mm(a, b);
-  if (a.is_cuda())
+  if (a.is_cuda() && !is_large(a, b))
     return at::mm(a, b, at::kFloat);
   at::Tensor out = at::empty({a.size(0), b.size(1)}, a.options().dtype(at::kFloat));
-  widened(out, a, b, 0.0);
+  if (a.is_cuda()) {
+    timed_product(out, a, b, 0.0f);
+  } else {
+    widened(out, a, b, 0.0);
+  }
   return out;
 }
 
 void add_product(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b) {
   if (!is_16_bit(a)) {
     at::addmm_out(sum, sum, a, b);
+  } else if (a.is_cuda() && is_large(a, b) && is_packed(sum, false)) {
+    timed_product(sum, a, b, 1.0f);
   } else if (a.is_cuda()) {
     at::addmm_out(sum, sum, a, b, at::kFloat);
   } else {
     widened(sum, a, b, 1.0);
+  }
+}
+
+void rounded_product(at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
+  if (a.is_cuda() && is_16_bit(a) && is_large(a, b) && is_packed(out, false)) {
+    timed_product(out, a, b, 0.0f);
+  } else {
+    at::mm_out(out, a, b);
   }
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of 16-bit operands that keep what the tensor cores computed: f32 accumulation and f32 results, on
 // both devices. f32 and f64 operands give results of their own type.
+//
+// On a GPU, large products of 16-bit operands are the fastest of cuBLASLt's proposals: the first call of a
+// size times them and waits for the device, unless it is captured (../../common/matmul.hpp, kTimed).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,5 +19,8 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b);
 
 /// sum [m, n] += a [m, k] · b [k, n]; `sum` in accumulation_type.
 void add_product(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b);
+
+/// out [m, n] = a [m, k] · b [k, n], all of one type: rounded once, by the product itself. On a GPU.
+void rounded_product(at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace assay::kernels::backprop
