@@ -33,13 +33,14 @@ __device__ void rounded(float x, __nv_bfloat16& to) {
 }
 
 template <class T>
-__device__ void round_vector(const float* from, T* to, bool counts) {
+__device__ void round_vector(const float* from, T* to, bool counts, float factor) {
   uint4 out = make_uint4(0, 0, 0, 0);
   if (counts) {
     const float4 a = __ldcs(reinterpret_cast<const float4*>(from)),
                  b = __ldcs(reinterpret_cast<const float4*>(from) + 1);
-    out = make_uint4(rounded_pair(a.x, a.y, to), rounded_pair(a.z, a.w, to), rounded_pair(b.x, b.y, to),
-                     rounded_pair(b.z, b.w, to));
+    out = make_uint4(
+        rounded_pair(factor * a.x, factor * a.y, to), rounded_pair(factor * a.z, factor * a.w, to),
+        rounded_pair(factor * b.x, factor * b.y, to), rounded_pair(factor * b.z, factor * b.w, to));
   }
   *reinterpret_cast<uint4*>(to) = out;
 }
@@ -47,6 +48,7 @@ __device__ void round_vector(const float* from, T* to, bool counts) {
 /// blockIdx.y walks over rows, blockIdx.x over a row's columns. kWhole: rows are whole aligned vectors.
 template <class T, bool kWhole>
 __global__ void __launch_bounds__(kThreads) round_rows_kernel(const RoundRows args) {
+  const float factor = args.factor == nullptr ? 1.0f : *args.factor;  // 1 · x is x, NaN stays NaN
   for (std::int64_t row = blockIdx.y; row < args.rows; row += gridDim.y) {
     const bool counts = args.counts == nullptr || args.counts[row];
     const float* const from = args.from + row * args.from_stride;
@@ -57,10 +59,10 @@ __global__ void __launch_bounds__(kThreads) round_rows_kernel(const RoundRows ar
       const std::int64_t column = first + i * kThreads * kVector;
       if constexpr (kWhole) {
         if (column < args.columns)
-          round_vector(from + column, to + column, counts);
+          round_vector(from + column, to + column, counts, factor);
       } else {
         for (std::int64_t c = column; c < std::min(column + kVector, args.columns); ++c)
-          rounded(counts ? from[c] : 0.0f, to[c]);
+          rounded(counts ? factor * from[c] : 0.0f, to[c]);
       }
     }
   }

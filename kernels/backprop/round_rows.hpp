@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// f32 gradients of logits rounded to 16 bits for the products, rows that do not count cleared, in one pass.
+// f32 matrices rounded to 16 bits in one pass: gradients of logits for the products, rows that do not count
+// cleared; sums of gradients, scaled on the way.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -18,6 +19,7 @@ struct RoundRows {
   std::int64_t from_stride = 0, to_stride = 0;  ///< elements from row to row, at least `columns`
   const bool* counts =
       nullptr;  ///< device, [rows]: a row that is false becomes zeros and is not read; null: all count
+  const float* factor = nullptr;  ///< device, one f32 that multiplies before the rounding; null: 1
 };
 
 /// Rounds to nearest, ties to even; what does not fit in f16 becomes infinite, NaN stays NaN. Enqueues one

@@ -28,6 +28,7 @@ std::uint16_t rounded(float x, LogitType type) {
 struct Case {
   std::int64_t rows, columns, from_padding = 0, to_padding = 0;
   bool masked = false;
+  float factor = 1.0f;
 };
 
 /// Every element against the host's rounding; nothing written between rows.
@@ -45,13 +46,14 @@ void expect_rounded(const Case& c, LogitType type) {
   }
   const std::vector<std::uint16_t> poison(static_cast<std::size_t>(c.rows * to_stride), 0xa5a5);
   const DeviceBytes device_from(from.data(), from.size() * 4), device_to(poison.data(), poison.size() * 2),
-      device_counts(counts.data(), counts.size());
+      device_counts(counts.data(), counts.size()), device_factor(&c.factor, 4);
   RoundRows args;
   args.from = device_from.as<float>();
   args.to = device_to.get();
   args.type = type;
   args.rows = c.rows, args.columns = c.columns, args.from_stride = from_stride, args.to_stride = to_stride;
   args.counts = c.masked ? device_counts.as<bool>() : nullptr;
+  args.factor = c.factor == 1.0f ? nullptr : device_factor.as<float>();
   round_rows(args, nullptr);
   std::vector<std::uint16_t> found(poison.size());
   device_to.copy_to(found.data());
@@ -62,7 +64,7 @@ void expect_rounded(const Case& c, LogitType type) {
         ASSERT_EQ(is, 0xa5a5) << "written between rows at " << row << ", " << column;
         continue;
       }
-      const float x = from[static_cast<std::size_t>(row * from_stride + column)];
+      const float x = c.factor * from[static_cast<std::size_t>(row * from_stride + column)];
       if (counts[static_cast<std::size_t>(row)] == 0) {
         ASSERT_EQ(is, 0) << row << ", " << column;
       } else if (std::isnan(x)) {
@@ -91,6 +93,11 @@ TEST_P(GpuRoundRows, every_element_is_rounded_as_the_host_rounds_it) {
 TEST_P(GpuRoundRows, rows_that_do_not_count_become_zeros_whatever_they_held) {
   expect_rounded({9, 4104, 0, 0, true}, GetParam());
   expect_rounded({9, 101, 1, 2, true}, GetParam());
+}
+
+TEST_P(GpuRoundRows, a_factor_multiplies_before_the_one_rounding) {
+  expect_rounded({5, 4104, 0, 0, false, 0.3f}, GetParam());
+  expect_rounded({9, 101, 1, 2, true, 1.0f / 12289.0f}, GetParam());
 }
 
 TEST_P(GpuRoundRows, more_rows_than_a_grid_is_high_are_all_rounded) {

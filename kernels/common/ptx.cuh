@@ -92,6 +92,14 @@ __device__ __forceinline__ void prefetch_to_l2(const void* p) {
   asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
 }
 
+/// The same for `bytes` bytes from `p` on, by the bulk copy engine: one instruction, one thread (sm_90+,
+/// elsewhere nothing). p and bytes: multiples of 16, bytes at least 16.
+__device__ __forceinline__ void bulk_prefetch_to_l2(const void* p, std::uint32_t bytes) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(bytes));
+#endif
+}
+
 __device__ __forceinline__ float multiply_rn(float a, float b) {
   float v;
   asm("mul.rn.f32 %0, %1, %2;" : "=f"(v) : "f"(a), "f"(b));

@@ -13,6 +13,7 @@
 #include "kernels/backprop/autograd/chunked_pass.hpp"
 #include "kernels/backprop/autograd/fused_derivative.hpp"
 #include "kernels/backprop/autograd/products.hpp"
+#include "kernels/backprop/autograd/rounding.hpp"
 #include "kernels/backprop/autograd/rows_that_count.hpp"
 
 namespace assay::kernels::torch {

@@ -87,7 +87,7 @@ std::vector<std::string> memory_efficient_sources(std::vector<std::string> more)
        {"apply_chunked.hpp", "autograd_derivative.cpp", "chunk_derivative.hpp", "chunked_pass.cpp",
         "flat_rows.cpp", "free_memory.cpp", "grpo.cpp", "head_pass.cpp", "losses.cpp",
         "memory_efficient_linear.cpp", "packed_weight.cpp", "preference_losses.cpp", "products.cpp",
-        "rounded_gradient.cpp", "row_selection.cpp", "rows_that_count.cpp",
+        "rounding.cpp", "row_selection.cpp", "rows_that_count.cpp",
         // GRPO's reference policy goes through the fast forward pass.
         "fused_derivative.cpp", "fused_derivative.hpp", "fused_losses.cpp"})
     more.push_back(std::string("kernels/backprop/autograd/") + file);

@@ -11,7 +11,7 @@
 
 #include <utility>
 
-#include "kernels/backprop/autograd/rounded_gradient.hpp"
+#include "kernels/backprop/autograd/rounding.hpp"
 
 namespace assay::kernels::backprop {
 namespace {
@@ -25,7 +25,7 @@ constexpr std::int64_t kBytesPerLogit = 16, kBytesPerTeacherLogit = 12;
 // half empty, more only need memory, which is there where no sum of dW stands beside the logits. With
 // teachers a logit needs more of it. docs/backprop.md has the measurements.
 constexpr std::int64_t kMostRows = 512, kMostRowsFrozen = 1024, kMostRowsWithTeachers = 384;
-constexpr std::int64_t kChunksAWeightProduct = 8;
+constexpr std::int64_t kChunksAProduct = 8;
 
 /// Autograd switched on for the row function, also inside an operator's kernel, where the dispatcher has
 /// masked it.
@@ -113,8 +113,8 @@ std::int64_t AutogradDerivative::most_rows(bool sums_weight) const {
   return sums_weight ? kMostRows : kMostRowsFrozen;
 }
 
-std::int64_t AutogradDerivative::chunks_a_weight_product() const {
-  return kChunksAWeightProduct;
+std::int64_t AutogradDerivative::chunks_a_product() const {
+  return kChunksAProduct;
 }
 
 }  // namespace assay::kernels::backprop

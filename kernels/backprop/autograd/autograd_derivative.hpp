@@ -17,7 +17,7 @@ class AutogradDerivative : public ChunkDerivative {
   at::Tensor gradient(MaskedChunk& chunk, const at::Tensor& upstream, const at::Tensor& known) const override;
   std::int64_t bytes_per_logit() const override;
   std::int64_t most_rows(bool sums_weight) const override;
-  std::int64_t chunks_a_weight_product() const override;
+  std::int64_t chunks_a_product() const override;
 
  private:
   at::Tensor value_of(const MaskedChunk& chunk) const;

@@ -47,9 +47,9 @@ class ChunkDerivative {
   /// memory.
   virtual std::int64_t least_chunks() const { return 4; }
   /// Where the choice is automatic, 16-bit gradients of up to so many chunks, together no more than a quarter
-  /// of the rows, wait for one product with the weight's gradient: it reads and writes its f32 sum that much
-  /// less often.
-  virtual std::int64_t chunks_a_weight_product() const { return 1; }
+  /// of the rows, wait for the products with them where the weight is trained: that of dW reads and writes
+  /// its f32 sum that much less often, that of dX has rows enough to fill a GPU.
+  virtual std::int64_t chunks_a_product() const { return 1; }
   /// Whether logits may come rounded to the hidden states' 16 bits, as a plain layer rounds them.
   virtual bool takes_rounded_logits() const { return false; }
   /// Whether the hidden states' gradient may wait for backward in 16 bits. Exact wherever the upstream

@@ -9,7 +9,6 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/log2.h>
-#include <ATen/ops/mul.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
@@ -22,6 +21,7 @@
 #include "kernels/backprop/autograd/flat_rows.hpp"
 #include "kernels/backprop/autograd/free_memory.hpp"
 #include "kernels/backprop/autograd/products.hpp"
+#include "kernels/backprop/autograd/rounding.hpp"
 
 namespace assay::kernels::backprop {
 namespace {
@@ -46,12 +46,6 @@ LinearHead head_of(at::TensorList tensors, const LinearHead& frozen) {
 
 at::Tensor GradientLayout::finished(const Tensor& sum, std::size_t index, const Tensor& factor) const {
   return sum.defined() ? scaled(sum, factor, like[index].type).view(like[index].shape) : Tensor();
-}
-
-at::Tensor scaled(const Tensor& sum, const Tensor& factor, at::ScalarType type) {
-  Tensor out = at::empty(sum.sizes(), sum.options().dtype(type));
-  // One dimension, so that torch computes in the factor's f32 although the sum may be of 16 bits.
-  return at::mul_out(out, sum, factor.view({1}));
 }
 
 struct ChunkedCall::Run {
@@ -107,7 +101,7 @@ void ChunkedCall::prepare(Teacher& teacher) const {
                     ", found ", vocab);
 }
 
-/// Rows of logits at a time, and rows whose 16-bit gradients wait for one product with the weight's gradient.
+/// Rows of logits at a time, and rows whose 16-bit gradients wait for the products with them.
 struct ChunkedCall::Plan {
   std::int64_t rows = 1, batch = 1;
 };
@@ -116,7 +110,7 @@ ChunkedCall::Plan ChunkedCall::plan() const {
   const bool given = options_.chunks.rows || options_.chunks.bytes;  // asking the driver takes time
   const bool narrow = layout_.like[0].type == at::kHalf || layout_.like[0].type == at::kBFloat16;
   const bool batched = !given && narrow && wanted_.weight;
-  const std::int64_t chunks = batched ? derivative_->chunks_a_weight_product() : 1;
+  const std::int64_t chunks = batched ? derivative_->chunks_a_product() : 1;
   const ChunkNeeds needs{.num_rows = rows_.count(),
                          .vocab = vocab_,
                          .bytes_per_logit = derivative_->bytes_per_logit() + (chunks > 1 ? 2 * chunks : 0),
@@ -146,7 +140,8 @@ void ChunkedCall::put_hidden_gradient(const HeadGradients& gradients, const Tens
     rows_.put(to, gradients.hidden_gradient(gradient), begin, length);
 }
 
-/// Sums the gradients; derive(chunk, begin) gives those of a chunk's logits.
+/// Sums the gradients; derive(chunk, begin) gives those of a chunk's logits. Products with them wait for a
+/// whole batch: that of dX over few rows leaves most of a GPU idle, that of dW is bound by its f32 sum.
 template <class Derive>
 void ChunkedCall::add_gradients(const Run& run, const Derive& derive, PassResult& out) const {
   const at::AutoGradMode no_gradients(false);
@@ -155,23 +150,22 @@ void ChunkedCall::add_gradients(const Run& run, const Derive& derive, PassResult
   for (std::int64_t first = 0; first < rows_.count(); first += plan.batch) {
     const std::int64_t length = std::min(plan.batch, rows_.count() - first);
     const Tensor batch = rows_.take(run.hidden, first, length);
-    Tensor waiting;  // gradients of the batch's logits
+    Tensor gradient;  // of the batch's logits
     if (length > plan.rows)
-      waiting = at::empty({length, vocab_}, sums_.dtype(layout_.like[0].type));
+      gradient = at::empty({length, vocab_}, sums_.dtype(layout_.like[0].type));
     for (std::int64_t begin = 0; begin < length; begin += plan.rows) {
       const Tensor x = batch.narrow(0, begin, std::min(plan.rows, length - begin));
       MaskedChunk chunk = chunk_of(run, x, first + begin);
-      if (waiting.defined())
-        chunk.gradient_place = waiting.narrow(0, begin, x.size(0));
-      const Tensor gradient = derive(chunk, first + begin);
-      gradients.add(x, gradient);
-      if (wanted_.hidden)
-        put_hidden_gradient(gradients, gradient, first + begin, out.sums[0]);
-      if (!waiting.defined())
-        gradients.add_to_weight(x, gradient);
+      if (gradient.defined())
+        chunk.gradient_place = gradient.narrow(0, begin, x.size(0));
+      const Tensor of_chunk = derive(chunk, first + begin);
+      if (length <= plan.rows)
+        gradient = of_chunk;
     }
-    if (waiting.defined())
-      gradients.add_to_weight(batch, waiting);
+    gradients.add(batch, gradient);
+    if (wanted_.hidden)
+      put_hidden_gradient(gradients, gradient, first, out.sums[0]);
+    gradients.add_to_weight(batch, gradient);
   }
   gradients.move_to(out.sums);
 }

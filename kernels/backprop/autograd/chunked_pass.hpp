@@ -26,9 +26,6 @@ struct GradientLayout {
   at::Tensor finished(const at::Tensor& sum, std::size_t index, const at::Tensor& factor) const;
 };
 
-/// sum · factor (f32 / f64 scalar), computed in the factor's type and rounded once to `type`.
-at::Tensor scaled(const at::Tensor& sum, const at::Tensor& factor, at::ScalarType type);
-
 /// What a pass leaves: f32 (f64) sums that are the wanted gradients once multiplied by `undo`, a power of
 /// two. That of the hidden states may be of their own 16 bits. Undefined: not wanted.
 struct PassResult {

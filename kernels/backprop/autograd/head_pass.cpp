@@ -96,7 +96,7 @@ bool ReadyHead::can_round_logits() const {
 
 at::Tensor ReadyHead::rounded_logits(const at::Tensor& x) const {
   at::Tensor out = at::empty({x.size(0), weight.size(0)}, x.options());
-  rounded_product(out, x, weight.t());
+  product_into(out, x, weight.t());
   return adapted() ? out.addmm_(low_rank(x), lora_b.t()) : out;
 }
 
@@ -142,9 +142,13 @@ void HeadGradients::add_to_weight(const at::Tensor& x, const at::Tensor& gradien
 }
 
 bool HeadGradients::write_hidden_gradient(const at::Tensor& gradient, at::Tensor to) const {
-  if (inner_.defined() || !gradient.is_cuda() || gradient.scalar_type() != to.scalar_type())
+  const bool narrow = to.scalar_type() == gradient.scalar_type();
+  if (!gradient.is_cuda() || (inner_.defined() && narrow) ||
+      (!narrow && to.scalar_type() != accumulation_type(gradient.scalar_type())))
     return false;
-  rounded_product(to, gradient, head_.weight);
+  product_into(to, gradient, head_.weight);
+  if (inner_.defined())
+    add_product(to, inner_, head_.lora_a);
   return true;
 }
 

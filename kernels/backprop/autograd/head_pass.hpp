@@ -49,14 +49,14 @@ struct Wanted {
 class HeadGradients {
  public:
   HeadGradients(const ReadyHead& head, const Wanted& wanted);
-  /// Adds what a chunk gives to bias and adapters: x [R, H], gradient [R, V] of its logits.
+  /// Adds what rows give to bias and adapters: x [R, H], gradient [R, V] of their logits. One or more chunks.
   void add(const at::Tensor& x, const at::Tensor& gradient);
-  /// Adds what it gives to the weight; several chunks may come as one.
+  /// Adds what they give to the weight.
   void add_to_weight(const at::Tensor& x, const at::Tensor& gradient);
-  /// dX of the chunk after add(), [R, H] in f32 (f64).
+  /// dX of the rows after add(), [R, H] in f32 (f64).
   at::Tensor hidden_gradient(const at::Tensor& gradient) const;
-  /// The same rounded once by the product itself into `to` [R, H]; false, and nothing done, where that is
-  /// impossible: with adapters, on a CPU, or when `to` is not of the gradient's type.
+  /// The same written by the product itself into `to` [R, H], rounded once where `to` is of the gradient's 16
+  /// bits; false, and nothing done, where that is impossible: on a CPU, and into 16 bits with adapters.
   bool write_hidden_gradient(const at::Tensor& gradient, at::Tensor to) const;
   /// Hands the sums over, each at its place; that of the hidden states is left alone.
   void move_to(std::array<at::Tensor, kTensors>& sums);
@@ -68,7 +68,7 @@ class HeadGradients {
   Wanted wanted_;
   at::Tensor weight_;  ///< undefined until the first part comes: that one is written, not added to zeros
   at::Tensor bias_, lora_a_, lora_b_;
-  at::Tensor inner_;  ///< of the last chunk: gradient · lora_b · scale [R, rank]
+  at::Tensor inner_;  ///< of the last rows added: gradient · lora_b · scale [R, rank]
 };
 
 }  // namespace assay::kernels::backprop

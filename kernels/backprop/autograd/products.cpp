@@ -137,11 +137,13 @@ void add_product(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b) {
   }
 }
 
-void rounded_product(at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
-  if (a.is_cuda() && is_16_bit(a) && is_large(a, b) && is_packed(out, false)) {
+void product_into(at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
+  if (is_16_bit(a) && is_large(a, b) && is_packed(out, false)) {
     timed_product(out, a, b, 0.0f);
-  } else {
+  } else if (out.scalar_type() == a.scalar_type()) {
     at::mm_out(out, a, b);
+  } else {
+    at::mm_out(out, a, b, out.scalar_type());
   }
 }
 

@@ -20,7 +20,8 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b);
 /// sum [m, n] += a [m, k] · b [k, n]; `sum` in accumulation_type.
 void add_product(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b);
 
-/// out [m, n] = a [m, k] · b [k, n], all of one type: rounded once, by the product itself. On a GPU.
-void rounded_product(at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
+/// out [m, n] = a [m, k] · b [k, n] on a GPU; `out` of the operands' type, rounded once by the product
+/// itself, or in accumulation_type.
+void product_into(at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace assay::kernels::backprop
