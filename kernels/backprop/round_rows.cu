@@ -32,26 +32,43 @@ __device__ void rounded(float x, __nv_bfloat16& to) {
   to = __float2bfloat16_rn(x);
 }
 
+/// Eight elements, widened.
+struct Eight {
+  float x[kVector];
+};
+__device__ Eight read(const float* from) {
+  const float4 a = __ldcs(reinterpret_cast<const float4*>(from)),
+               b = __ldcs(reinterpret_cast<const float4*>(from) + 1);
+  return {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}};
+}
 template <class T>
-__device__ void round_vector(const float* from, T* to, bool counts, float factor) {
+__device__ Eight read(const T* from) {
+  const uint4 bits = __ldcs(reinterpret_cast<const uint4*>(from));
+  const T* const values = reinterpret_cast<const T*>(&bits);
+  Eight out;
+  for (int i = 0; i < kVector; ++i) out.x[i] = static_cast<float>(values[i]);
+  return out;
+}
+
+template <class From, class T>
+__device__ void round_vector(const From* from, T* to, bool counts, float factor) {
   uint4 out = make_uint4(0, 0, 0, 0);
   if (counts) {
-    const float4 a = __ldcs(reinterpret_cast<const float4*>(from)),
-                 b = __ldcs(reinterpret_cast<const float4*>(from) + 1);
-    out = make_uint4(
-        rounded_pair(factor * a.x, factor * a.y, to), rounded_pair(factor * a.z, factor * a.w, to),
-        rounded_pair(factor * b.x, factor * b.y, to), rounded_pair(factor * b.z, factor * b.w, to));
+    Eight e = read(from);
+    for (float& x : e.x) x *= factor;
+    out = make_uint4(rounded_pair(e.x[0], e.x[1], to), rounded_pair(e.x[2], e.x[3], to),
+                     rounded_pair(e.x[4], e.x[5], to), rounded_pair(e.x[6], e.x[7], to));
   }
   *reinterpret_cast<uint4*>(to) = out;
 }
 
 /// blockIdx.y walks over rows, blockIdx.x over a row's columns. kWhole: rows are whole aligned vectors.
-template <class T, bool kWhole>
+template <class From, class T, bool kWhole>
 __global__ void __launch_bounds__(kThreads) round_rows_kernel(const RoundRows args) {
   const float factor = args.factor == nullptr ? 1.0f : *args.factor;  // 1 · x is x, NaN stays NaN
   for (std::int64_t row = blockIdx.y; row < args.rows; row += gridDim.y) {
     const bool counts = args.counts == nullptr || args.counts[row];
-    const float* const from = args.from + row * args.from_stride;
+    const From* const from = static_cast<const From*>(args.from) + row * args.from_stride;
     T* const to = static_cast<T*>(args.to) + row * args.to_stride;
     const std::int64_t first =
         (std::int64_t{blockIdx.x} * kThreads * kVectorsPerThread + threadIdx.x) * kVector;
@@ -62,7 +79,7 @@ __global__ void __launch_bounds__(kThreads) round_rows_kernel(const RoundRows ar
           round_vector(from + column, to + column, counts, factor);
       } else {
         for (std::int64_t c = column; c < std::min(column + kVector, args.columns); ++c)
-          rounded(counts ? factor * from[c] : 0.0f, to[c]);
+          rounded(counts ? factor * static_cast<float>(from[c]) : 0.0f, to[c]);
       }
     }
   }
@@ -88,17 +105,22 @@ bool whole_vectors(const RoundRows& a) {
          a.to_stride % kVector == 0;
 }
 
-template <class T>
+template <class From, class T>
 void launch(const RoundRows& a, cudaStream_t stream) {
   constexpr std::int64_t kColumns = kThreads * kVectorsPerThread * kVector;
   const dim3 grid(static_cast<unsigned>((a.columns + kColumns - 1) / kColumns),
                   static_cast<unsigned>(std::min(a.rows, kMaxRowsOfBlocks)));
   if (whole_vectors(a)) {
-    round_rows_kernel<T, true><<<grid, kThreads, 0, stream>>>(a);
+    round_rows_kernel<From, T, true><<<grid, kThreads, 0, stream>>>(a);
   } else {
-    round_rows_kernel<T, false><<<grid, kThreads, 0, stream>>>(a);
+    round_rows_kernel<From, T, false><<<grid, kThreads, 0, stream>>>(a);
   }
   ASSAY_CUDA_CHECK(cudaGetLastError());
+}
+
+template <class T>
+void launch_to(const RoundRows& a, cudaStream_t stream) {
+  a.from_f32 ? launch<float, T>(a, stream) : launch<T, T>(a, stream);
 }
 
 }  // namespace
@@ -107,7 +129,7 @@ void round_rows(const RoundRows& args, cudaStream_t stream) {
   check(args);
   if (args.rows == 0 || args.columns == 0)
     return;
-  args.type == LogitType::kFloat16 ? launch<__half>(args, stream) : launch<__nv_bfloat16>(args, stream);
+  args.type == LogitType::kFloat16 ? launch_to<__half>(args, stream) : launch_to<__nv_bfloat16>(args, stream);
 }
 
 }  // namespace assay::kernels::backprop

@@ -12,9 +12,10 @@
 namespace assay::kernels::backprop {
 
 struct RoundRows {
-  const float* from = nullptr;            ///< device, [rows, columns]
+  const void* from = nullptr;             ///< device, [rows, columns], f32 or of the type of `to`
   void* to = nullptr;                     ///< device, [rows, columns], not overlapping `from`
   LogitType type = LogitType::kBfloat16;  ///< of `to`: kFloat16 or kBfloat16
+  bool from_f32 = true;
   std::int64_t rows = 0, columns = 0;
   std::int64_t from_stride = 0, to_stride = 0;  ///< elements from row to row, at least `columns`
   const bool* counts =

@@ -104,6 +104,28 @@ TEST_P(GpuRoundRows, more_rows_than_a_grid_is_high_are_all_rounded) {
   expect_rounded({70000, 8, 0, 0, true}, GetParam());
 }
 
+TEST_P(GpuRoundRows, sixteen_bits_are_scaled_and_rounded_once) {
+  for (const std::int64_t columns : {4104, 101}) {
+    std::vector<std::uint16_t> from(static_cast<std::size_t>(3 * columns)), found(from.size());
+    std::mt19937 random(5);
+    for (std::uint16_t& x : from)
+      x = static_cast<std::uint16_t>(0x3000 + random() % 0x800);  // normal numbers of both types
+    const float factor = 0.7f;
+    const DeviceBytes device_from(from), device_to(found), device_factor(&factor, 4);
+    RoundRows args;
+    args.from = device_from.get(), args.to = device_to.get(), args.type = GetParam(), args.from_f32 = false;
+    args.rows = 3, args.columns = columns, args.from_stride = columns, args.to_stride = columns;
+    args.factor = device_factor.as<float>();
+    round_rows(args, nullptr);
+    device_to.copy_to(found.data());
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      const float x = GetParam() == LogitType::kFloat16 ? __half2float(__ushort_as_half(from[i]))
+                                                        : __bfloat162float(__ushort_as_bfloat16(from[i]));
+      ASSERT_EQ(found[i], rounded(factor * x, GetParam())) << i;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Gpu, GpuRoundRows, ::testing::Values(LogitType::kFloat16, LogitType::kBfloat16));
 
 TEST(RoundRows, nothing_to_do_and_bad_arguments) {

@@ -55,45 +55,57 @@ __device__ __forceinline__ void decode_one(const DeviceDequantize& p, const floa
 }
 
 /// Two waves of blocks: what a block reads is then in L2 when it starts, and its loads end before its stores
-/// crowd them out. 0.5 to 1.3 % from 16 M weights up; 1 MiB and 8 MiB gain less (H100, 2026-11).
+/// crowd them out. 1 to 3 % from 16 M weights up; 1 MiB and 8 MiB gain less (H100, 2026-11).
 inline constexpr std::int64_t kPrefetchAhead = std::int64_t{4} << 20;
 
-/// Fetches the packed weights of a block that starts later. By one thread.
-__device__ __forceinline__ void prefetch_ahead(const DeviceDequantize& p, std::int64_t begin, int bytes) {
+/// Fetches `bytes` of packed weights from byte `begin` on, a multiple of 16 that is not 0, as far as there
+/// are any. By one thread.
+__device__ __forceinline__ void prefetch_packed(const DeviceDequantize& p, std::int64_t begin, int bytes) {
   const auto* end = p.packed + p.num_weights / 2;
-  const auto* from = p.packed + begin + kPrefetchAhead;
-  if (from >= end)
-    return;
+  const auto* from = p.packed + begin;
   from -= reinterpret_cast<std::uintptr_t>(from) % 16;
   const std::int64_t left = end - from;
   if (left >= 16)
     ptx::bulk_prefetch_to_l2(from, static_cast<std::uint32_t>(left < bytes ? left / 16 * 16 : bytes));
 }
 
-/// One lane per 128-byte line of this block's packed weights, one more for each statistic; the first blocks,
-/// which start while the previous grid ends, also fetch the map that every block reads.
+/// Brings into L2 what a block two waves later reads. The first two waves fetch for themselves, one lane a
+/// 128-byte line, and the first blocks, which start while the previous grid ends, also fetch the map that
+/// every block reads. Each kind of line has a warp of its own, so that none waits for another's branch.
 template <class Out, bool kNested, int kVectors, int kThreads>
 __device__ __forceinline__ void prefetch_inputs(const DeviceDequantize& p) {
   constexpr int kBytes = kThreads * kVectors * static_cast<int>(sizeof(typename Output<Out>::Word));
   constexpr int kLines = kBytes / 128, kMapLines = 8;
-  static_assert(kLines + kMapLines + 4 <= kThreads);
+  static_assert(kLines <= 32 && kThreads >= 224, "a warp for each kind of line");
   const std::int64_t begin = std::int64_t{blockIdx.x} * kBytes;
-  const std::int64_t block = (begin * 2) >> p.block_shift;
-  const int lane = static_cast<int>(threadIdx.x);
-  if (lane < kLines) {
-    const std::int64_t line = begin + lane * 128;
-    if (line * 2 < p.num_weights)
-      ptx::prefetch_to_l2(p.packed + line);
-  } else if (lane == kThreads - 1) {
+  const auto fetch_absmax = [&](std::int64_t of) {
+    const std::int64_t block = (of * 2) >> p.block_shift;
     ptx::prefetch_to_l2(kNested ? static_cast<const void*>(p.absmax_codes + block) : p.absmax + block);
-  } else if (kNested && lane == kThreads - 2) {
-    ptx::prefetch_to_l2(p.nested_absmax + (block >> p.nested_block_shift));
-  } else if (kNested && blockIdx.x < 8 && lane == kThreads - 3) {
-    ptx::prefetch_to_l2(p.nested_offset);
-  } else if (lane == kThreads - 4) {
-    prefetch_ahead(p, begin, kBytes);
-  } else if (kNested && blockIdx.x < 8 && lane - kLines < kMapLines) {
-    ptx::prefetch_to_l2(p.nested_code + (lane - kLines) * 32);
+  };
+  const auto fetch_nested_absmax = [&](std::int64_t of) {
+    ptx::prefetch_to_l2(p.nested_absmax + ((of * 2) >> p.block_shift >> p.nested_block_shift));
+  };
+  const int lane = static_cast<int>(threadIdx.x);
+  if (begin < kPrefetchAhead) {
+    if (lane < kLines) {
+      if ((begin + lane * 128) * 2 < p.num_weights)
+        ptx::prefetch_to_l2(p.packed + begin + lane * 128);
+    } else if (lane == 32) {
+      fetch_absmax(begin);
+    } else if (kNested && lane == 64) {
+      fetch_nested_absmax(begin);
+    } else if (kNested && blockIdx.x < 8 && lane == 96) {
+      ptx::prefetch_to_l2(p.nested_offset);
+    } else if (kNested && blockIdx.x < 8 && lane >= 128 && lane < 128 + kMapLines) {
+      ptx::prefetch_to_l2(p.nested_code + (lane - 128) * 32);
+    }
+  }
+  if (const std::int64_t later = begin + kPrefetchAhead; later * 2 < p.num_weights) {
+    if (lane == 160) {
+      prefetch_packed(p, later, kBytes);
+    } else if (lane == 192) {
+      fetch_absmax(later);
+    }
   }
 }
 
@@ -128,8 +140,9 @@ __global__ void __launch_bounds__(kThreads, kResidentThreads / kThreads)
     ptx::wait_for_previous_grid();
   } else if constexpr (kConstant && ptx::kDependentLaunch) {
     constexpr int kBytes = kThreads * kVectors * static_cast<int>(sizeof(Word));
-    if (threadIdx.x == kThreads - 1)
-      prefetch_ahead(p, std::int64_t{blockIdx.x} * kBytes, kBytes);
+    if (const std::int64_t later = std::int64_t{blockIdx.x} * kBytes + kPrefetchAhead;
+        threadIdx.x == kThreads - 1 && later * 2 < p.num_weights)
+      prefetch_packed(p, later, kBytes);
   }
 
   // All loads of the thread before the first use. Vector indices fit 32 bits: the launcher refuses longer

@@ -93,7 +93,7 @@ std::string run_check(const harness::DeviceFacts& facts) {
                 {"loss_matches", true},
                 {"loss_fell", true}};
   config.dtype = llama::FloatType::kFloat32;
-  std::string faults = run_variants(config, on_gpu ? at::kCUDA : at::kCPU, on_gpu ? 5 : 2, evidence);
+  std::string faults = run_variants(config, on_gpu ? at::kCUDA : at::kCPU, on_gpu ? 4 : 2, evidence);
   config.dtype = llama::FloatType::kBfloat16;
   if (on_gpu)
     faults += run_variants(config, at::kCUDA, 4, evidence);
@@ -109,7 +109,9 @@ std::string run_check(const harness::DeviceFacts& facts) {
 TrainingVerdict compare_training(const TrainingPlan& plan, const llama::Llama& base, int naive_orders,
                                  const TrainingRun& candidate) {
   std::vector<TrainingTrace> naive;
-  for (const TrainingRun& run : naive_trainings(naive_orders)) naive.push_back(train(plan, base, run));
+  const bool narrow = base.config.dtype != llama::FloatType::kFloat32;
+  for (const TrainingRun& run : naive_trainings(naive_orders, narrow))
+    naive.push_back(train(plan, base, run));
   return judge(naive, train(plan, base, candidate));
 }
 

@@ -21,7 +21,7 @@ Tensor naive_cross_entropy(const Tensor& states, const Linear& head, const Tenso
 
 }  // namespace
 
-std::vector<TrainingRun> naive_trainings(int count) {
+std::vector<TrainingRun> naive_trainings(int count, bool narrow) {
   const HeadLoss mean = [](const Tensor& states, const Linear& head, const Tensor& labels) {
     return naive_cross_entropy(states, head, labels, at::Reduction::Mean);
   };
@@ -44,11 +44,11 @@ std::vector<TrainingRun> naive_trainings(int count) {
     };
     return (part(0, first) + part(first, rows - first)) / static_cast<double>(rows);
   };
-  std::vector<TrainingRun> runs = {{.loss = mean},
-                                   {.loss = sum, .batch_reversed = true, .is_sum = true},
-                                   {.loss = axes_reversed},
-                                   {.loss = mean, .batch_reversed = true},
-                                   {.loss = halves}};
+  std::vector<TrainingRun> runs = {
+      {.loss = mean},
+      {.loss = sum, .batch_reversed = true, .is_sum = true},
+      {.loss = axes_reversed},
+      narrow ? TrainingRun{.loss = mean, .batch_reversed = true} : TrainingRun{.loss = halves}};
   runs.resize(static_cast<std::size_t>(count));
   return runs;
 }

@@ -12,15 +12,17 @@ namespace {
 
 using at::Tensor;
 
-/// Whether round_rows can do it: f32 rows on a GPU to 16 bits.
+/// Whether round_rows can do it: rows on a GPU, of f32 or of the 16-bit type that is wanted.
 bool one_kernel_does(const Tensor& from, at::ScalarType type) {
-  return from.is_cuda() && from.scalar_type() == at::kFloat && (type == at::kHalf || type == at::kBFloat16) &&
-         from.dim() == 2 && from.stride(1) == 1 && from.stride(0) >= from.size(1);
+  return from.is_cuda() && (from.scalar_type() == at::kFloat || from.scalar_type() == type) &&
+         (type == at::kHalf || type == at::kBFloat16) && from.dim() == 2 && from.stride(1) == 1 &&
+         from.stride(0) >= from.size(1);
 }
 
 RoundRows rounding_of(const Tensor& from, const Tensor& to) {
   RoundRows args;
-  args.from = from.const_data_ptr<float>();
+  args.from = from.const_data_ptr();
+  args.from_f32 = from.scalar_type() == at::kFloat;
   args.to = to.mutable_data_ptr();
   args.type = to.scalar_type() == at::kHalf ? LogitType::kFloat16 : LogitType::kBfloat16;
   args.rows = from.size(0), args.columns = from.size(1);
