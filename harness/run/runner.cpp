@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <ctime>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "harness/core/interrupt.hpp"
@@ -23,6 +25,7 @@ namespace {
 struct PtxProof {
   std::string arch;
   std::int64_t cases = 0, mismatches = 0, not_passed = 0;
+  std::map<std::string, std::string> sources;  ///< implementation → digest: which code was proved
 };
 
 class Run {
@@ -179,8 +182,12 @@ class Run {
                 "{}",
                 device,
                 provenance(options_.command)};
-    check.evidence_json = fmt::format(R"({{"mismatches":{},"cases":{},"not_passed":{}}})", proof.mismatches,
-                                      proof.cases, proof.not_passed);
+    check.evidence_json = nlohmann::json{
+        {"mismatches", proof.mismatches},
+        {"cases", proof.cases},
+        {"not_passed", proof.not_passed},
+        {"sources",
+         proof.sources}}.dump();
     if (proof.mismatches != 0 || proof.not_passed != 0) {
       check.outcome = "wrong";
       check.reason = "not every case of the code path passed";
@@ -198,6 +205,7 @@ class Run {
     PtxProof& proof = proofs_[record.challenge + " " + arch];
     proof.arch = arch;
     ++proof.cases;
+    proof.sources[record.implementation] = record.provenance.sources_sha256;
     if (const auto* passed = std::get_if<Passed>(&record.outcome)) {
       proof.mismatches += passed->parity.mismatches;
     } else {

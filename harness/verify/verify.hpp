@@ -53,7 +53,7 @@ inline constexpr const char* kTimedOutput = "timed_output";  // outputs after ti
 
 struct VerifyResult {
   Outcome outcome;                       ///< Passed without timings, or what went wrong
-  std::optional<BaselineErrors> errors;  ///< for use as a baseline of others; only if it passed
+  std::optional<BaselineErrors> errors;  ///< of a baseline that passed: what others are held against
 };
 
 /// Runs every check on one implementation. `host_inputs` hold the case's inputs on the CPU; `second_inputs`

@@ -18,10 +18,19 @@ bool on_gpu(const Check& check) {
   return check.device.kind == harness::DeviceKind::kCuda || (device != evidence.end() && *device == "cuda");
 }
 
+/// Digest of our sources when the check was made; a check over several implementations names those of each in
+/// its evidence. Empty: it does not say.
+std::string sources_of(const Check& check) {
+  if (!check.provenance.sources_sha256.empty())
+    return check.provenance.sources_sha256;
+  const json evidence = json::parse(check.evidence_json);
+  const auto sources = evidence.find("sources");
+  return sources == evidence.end() ? "" : sources->value(kOurs, "");
+}
+
 bool is_stale(const Check& check, const CurrentSources& current) {
   const auto now = current.find({kRubricChallenge, kOurs});
-  return now != current.end() && !check.provenance.sources_sha256.empty() &&
-         now->second != check.provenance.sources_sha256;
+  return now != current.end() && now->second != sources_of(check);
 }
 
 }  // namespace
