@@ -9,6 +9,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "harness/core/registry.hpp"
@@ -83,6 +84,26 @@ const harness::Challenge& cross_entropy() {
   });
 }
 
+/// The plain layer under torch.compile, timed in pairs with the fused path: the ratio of both to a third says
+/// less.
+json beside_torch_compile(const harness::Case& which, const harness::TensorSet& inputs,
+                          harness::TensorSet& outputs,
+                          const std::function<harness::Timing(const harness::Invocation&)>& beside) {
+  const harness::Implementation& peer = harness::implementation_named(cross_entropy(), "torch_compile");
+  harness::Invocation call;
+  try {
+    call = peer.prepare(which, inputs, outputs, harness::CallStyle::kAllocating);
+  } catch (const harness::Skip& skip) {
+    return {{"skipped", skip.what()}};
+  }
+  const harness::Timing timing = beside(call);
+  return {{"ms", 1e-6 * timing.baseline_ns},
+          {"speedup", timing.speedup->median},
+          {"ci_low", timing.speedup->ci_low},
+          {"ci_high", timing.speedup->ci_high},
+          {"pairs", timing.speedup->pairs}};
+}
+
 json measured(const harness::Case& which) {
   const BackpropCase& c = parameters_of(which);
   const harness::Challenge& challenge = cross_entropy();
@@ -97,10 +118,10 @@ json measured(const harness::Case& which) {
   harness::MeasureOptions options;
   options.budget_seconds = 8.0;
   options.graph_target_us = 1.0;  // one call a graph: each lasts long enough
-  const auto beside = [&](const harness::Invocation& products) {
+  const auto beside = [&](const harness::Invocation& other) {
     const harness::Timing timing =
         harness::measure_pair(harness::TimeMode::kGraph, {.into = {fused}, .allocating = {}},
-                              {.into = {products}, .allocating = {}}, device, options);
+                              {.into = {other}, .allocating = {}}, device, options);
     if (!timing.speedup)
       throw std::runtime_error("the pair gave no interval");
     return timing;
@@ -123,6 +144,8 @@ json measured(const harness::Case& which) {
   out["fused_ms"] = 1e-6 * timing.candidate_ns;
   out["products_ms"] = 1e-6 * timing.baseline_ns;
   out["pairs"] = timing.speedup->pairs;
+  c10::cuda::CUDACachingAllocator::emptyCache();
+  out["torch_compile"] = beside_torch_compile(which, inputs, outputs, beside);
   return out;
 }
 
@@ -141,6 +164,11 @@ json searches() {
 /// What a size misses, empty where it keeps the limits.
 std::string missed(const BackpropCase& c, const json& found) {
   std::string out;
+  if (const auto ahead = found["torch_compile"].find("ci_low");
+      ahead != found["torch_compile"].end() && !(ahead->get<double>() > 1.0))
+    out +=
+        text(found["case"].get<std::string>(), ": expected to be ahead of torch.compile, found ",
+             found["torch_compile"]["speedup"].get<double>(), "x, lower bound ", ahead->get<double>(), "; ");
   if (c.rows != kLimitedRows)
     return out;
   if (!(found["over_floor"].get<double>() <= kMostOverFloor))
