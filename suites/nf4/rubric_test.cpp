@@ -223,25 +223,6 @@ TEST(Rubric, one_mismatch_in_a_dtype_or_code_path_costs_a_point) {
   EXPECT_EQ(decide(kDtypes, file).status, Status::kOpen) << "memory says nothing about exactness";
 }
 
-TEST(Rubric, a_code_path_proved_with_older_sources_is_stale) {
-  RecordFile file = full_marks();
-  for (Record& each : file.records) each.provenance.sources_sha256 = "now";
-  const CurrentSources current{{{"nf4/dequantize", "cuda_fused"}, "now"}};
-  for (Check& each : file.checks) each.provenance.sources_sha256 = "now";
-  const auto with_sources = [&](const std::string& sources) {
-    for (const char* path : {"sm75_ptx", "sm80_ptx"}) {
-      Check made = check(path, R"({"mismatches":0)" + sources + "}");
-      made.provenance.sources_sha256.clear();  // it is about several implementations
-      replace_check(file, made);
-    }
-    return decide(kDtypes, file, current).status;
-  };
-  EXPECT_EQ(with_sources(R"(,"sources":{"cuda_fused":"now"})"), Status::kEarned);
-  EXPECT_EQ(with_sources(R"(,"sources":{"cuda_fused":"before"})"), Status::kStale);
-  EXPECT_EQ(with_sources(R"(,"sources":{"triton_fused":"now"})"), Status::kStale);
-  EXPECT_EQ(with_sources(""), Status::kStale) << "a proof that names no sources proves nothing about these";
-}
-
 TEST(Rubric, another_gpu_than_sm90_leaves_the_sm90_path_open) {
   RecordFile file = full_marks();
   for (Record& each : file.records) {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a step's list of operations with torch, one after the other, on a CPU: what the captured step is held
+// against, and how the list itself is tested.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kernels/compile/program.hpp"
+
+namespace assay::kernels::compile {
+
+/// A 4-bit weight as bitsandbytes keeps it, on the CPU.
+struct PackedTensors {
+  at::Tensor packed, absmax_codes, nested_absmax, nested_code,
+      nested_offset;  ///< uint8, uint8, f32, f32 [256], f32 [1]
+};
+
+class EagerStep {
+ public:
+  /// The arena is one tensor, its buffers lie where plan_arena puts them. `compute`: f16, bf16 or f32.
+  EagerStep(Program program, at::ScalarType compute);
+
+  /// Gives a buffer outside the arena its tensor: contiguous, of the buffer's type and size (any shape), kept
+  /// by reference, so what the step writes the caller sees. Results, copies, gradients and moments that are
+  /// not given are made (zeros). c10::Error (ValueError) where it does not fit.
+  void bind(const std::string& name, const at::Tensor& tensor);
+  void bind(const std::string& name, const PackedTensors& weight);
+  /// Adapters in the compute type, as the first step reads them.
+  void copy_adapters();
+
+  /// One step. Throws c10::Error naming a buffer that has no tensor.
+  void run();
+
+  at::Tensor tensor(const std::string& name) const;
+  std::size_t arena_bytes() const { return plan_.bytes; }
+
+ private:
+  at::Tensor of(const Operand& operand) const;
+  at::ScalarType type_of(Element element) const;
+  void run(const Op& op);
+  void decode(const Op& op);
+
+  Program program_;
+  at::ScalarType compute_;
+  ArenaPlan plan_;
+  at::Tensor arena_;
+  std::vector<at::Tensor> tensors_;  ///< of each buffer
+  std::map<int, PackedTensors> packed_;
+};
+
+}  // namespace assay::kernels::compile

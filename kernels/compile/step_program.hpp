@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training step of a QLoRA Llama written down: forward, loss, backward of the adapters, clipping, AdamW.
+#pragma once
+
+#include "kernels/compile/program.hpp"
+#include "kernels/compile/step_estimate.hpp"
+
+namespace assay::kernels::compile {
+
+struct StepOptions {
+  LlamaShape shape;
+  std::int64_t tokens = 0, sequences = 0;  ///< packed: boundaries say where each sequence begins
+  double lora_scale = 1.0, norm_epsilon = 1e-5;
+  Keep keep = Keep::kEverything;
+  bool packed_base =
+      true;  ///< linears are NF4 and decoded before each use; else they are of the compute type
+};
+
+/// Names of buffers, with i a layer and LINEAR one of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj,
+/// down_proj:
+///   tokens, labels [T] i64; positions [T] i32; boundaries [sequences + 1] i32; frequencies [D/2] f32;
+///   settings [4] f32 embed_tokens, lm_head (the same buffer where tied), norm, layers.i.input_layernorm,
+///   layers.i.post_attention_layernorm, layers.i.LINEAR adapters layers.i.GROUP.lora_A with GROUP one of qkv,
+///   o, gate_up, down: the A of its linears one below the other [members · rank, inputs];
+///   layers.i.LINEAR.lora_B [outputs, rank]; each with copies, gradients and moments under the same name and
+///   .copy, .gradient, .mean, .square loss, square_sum [1] f32
+/// Adds no operation whose result nobody reads: the first layer's input has no gradient. Throws
+/// std::invalid_argument for shapes that do not fit.
+Program step_program(const StepOptions& options);
+
+}  // namespace assay::kernels::compile
