@@ -21,8 +21,8 @@ MAY_INCLUDE = {
 }
 # The only rooms about tensors. Device code never is (see test_device_code_knows_no_torch).
 TORCH_ROOMS = (
-    "kernels/torch/", "kernels/backprop/autograd/", "reference/backprop/eager/", "reference/llama/",
-    "suites/backprop/", "tests/llama/", "harness/memory/",
+    "kernels/torch/", "kernels/backprop/autograd/", "reference/backprop/eager/", "reference/compile/eager/", "reference/llama/",
+    "suites/backprop/", "suites/compile/", "tests/llama/", "harness/memory/",
 )
 TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|caffe2)/')
 
