@@ -112,16 +112,23 @@ void blocks_of(const BlocksOfRows& args, std::int64_t first, std::int64_t last) 
       backward_row<kType>(a, row, partial, row == block);
   }
 }
-/// Columns [first, last) of Σ over blocks.
+/// Columns [first, last) of Σ over blocks: by sixteens, so that an error passes through few
+/// additions.
 template <ElementType kType>
 void columns_of(const BlocksOfRows& args, std::int64_t first, std::int64_t last) {
+  constexpr std::int64_t kTogether = 16;
   const Floats df;
   const RmsNormBackward& a = args.args;
   const auto* const partial = static_cast<const float*>(a.workspace) + first;
   auto* const dw = static_cast<Element<kType>*>(a.dw) + first;
   for_each_vector(static_cast<std::size_t>(last - first), [&](std::size_t i, std::size_t n) HWY_ATTR {
     auto sum = hn::Zero(df);
-    for (std::int64_t b = 0; b < args.count; ++b) sum = hn::Add(sum, load(partial + b * a.hidden + i, n));
+    for (std::int64_t begin = 0; begin < args.count; begin += kTogether) {
+      auto some = hn::Zero(df);
+      for (std::int64_t b = begin; b < std::min(begin + kTogether, args.count); ++b)
+        some = hn::Add(some, load(partial + b * a.hidden + i, n));
+      sum = hn::Add(sum, some);
+    }
     store<kType>(sum, dw + i, n);
   });
 }
