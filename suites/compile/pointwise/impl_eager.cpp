@@ -57,9 +57,9 @@ harness::Implementation implementation(const char* name, harness::DeviceKind dev
   return out;
 }
 
-// On the CPU two compete, because torch's threads wait for each other between operations: where another
-// program has one of the cores, an operation of 50 µs took 20 ms on two threads (2 shared cores, 2026-11),
-// and a speedup against that says nothing about anything.
+// On the CPU two compete: where other programs take turns on the cores, torch's threads made a call of 0.2 ms
+// one of 98 ms now and then (2 shared cores, 2026-11), and a speedup against that says nothing about
+// anything.
 const bool kRegistered = [] {
   constexpr const char* kAbout = "torch's operations one by one, as transformers writes them";
   for (const Piece piece : kPieces) {
