@@ -5,7 +5,8 @@ file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
 # Highway's -inl.hpp headers are parts of one source, compiled once an instruction set.
 list(FILTER headers EXCLUDE REGEX "-inl\\.hpp$")
 if(NOT ASSAY_TORCH)
-  list(FILTER headers EXCLUDE REGEX "^(kernels/torch|kernels/backprop/autograd|kernels/compile/eager|reference/backprop/eager|reference/llama|suites/backprop)/")
+  list(FILTER headers EXCLUDE REGEX
+       "^(kernels/torch|kernels/backprop/autograd|kernels/compile/eager|reference/backprop/eager|reference/compile/eager|reference/llama|suites/backprop|suites/compile)/")
 endif()
 
 set(sources)
