@@ -11,7 +11,7 @@ target_compile_features(assay_kernels INTERFACE cxx_std_20)
 set_target_properties(assay_kernels PROPERTIES EXPORT_NAME kernels)
 install(TARGETS assay_kernels EXPORT assayTargets ARCHIVE)
 install(DIRECTORY kernels/common kernels/nf4 kernels/backprop kernels/compile kernels/llama DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/assay/kernels
-        FILES_MATCHING PATTERN "*.hpp" PATTERN "*-inl.hpp" EXCLUDE PATTERN "autograd" EXCLUDE PATTERN "eager" EXCLUDE PATTERN "emulated" EXCLUDE)
+        FILES_MATCHING PATTERN "*.hpp" PATTERN "*-inl.hpp" EXCLUDE PATTERN "*_test.hpp" EXCLUDE PATTERN "autograd" EXCLUDE PATTERN "eager" EXCLUDE PATTERN "emulated" EXCLUDE)
 
 install(EXPORT assayTargets NAMESPACE assay:: DESTINATION ${_assay_package})
 configure_package_config_file(cmake/assayConfig.cmake.in assayConfig.cmake INSTALL_DESTINATION ${_assay_package})
