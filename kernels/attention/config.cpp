@@ -98,19 +98,19 @@ void validate(const Tilings& tilings, const HeadType& head, const Target& target
 Tilings choose_tilings(const HeadType& head, const Target& target) {
   validate(head, target);
   Tilings t;
-  if (target.sm < 80) {  // 64 KB of shared memory
+  const bool wide = head.head_size > 64;  // sums of 128 columns leave registers for 32 others, without spills
+  if (target.sm < 80) {                   // 64 KB of shared memory
     t.forward = {64, 64, 4, 1, 1};
     t.backward_keys = {32, 64, 4, 1, 1};
     t.backward_queries = {64, 32, 4, 1, 1};
   } else if (shared_bytes_limit(target.sm) <= 99 << 10) {
     t.forward = {128, 64, 8, 1, 1};
-    t.backward_keys = {64, 64, 4, 1, 1};
+    t.backward_keys = {wide ? 32 : 64, 64, 4, 1, 1};
     t.backward_queries = {64, 64, 4, 1, 1};
-  } else {
-    const int stages = target.sm >= 90 || head.head_size <= 64 ? 2 : 1;  // two blocks a multiprocessor
-    t.forward = {128, 64, 4, 1, 2};
-    t.backward_keys = {64, 64, 4, stages, 2};
-    t.backward_queries = {64, 64, 4, stages, 2};
+  } else {  // two blocks a multiprocessor
+    t.forward = {128, wide ? 32 : 64, 4, 1, 2};
+    t.backward_keys = {wide ? 32 : 64, 64, 4, 2, 2};
+    t.backward_queries = {64, 64, 4, target.sm >= 90 || !wide ? 2 : 1, 2};
   }
   validate(t, head, target);
   return t;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mods people use, as examples of the language. What may change between calls lies in device memory (data[slot]), so one
-// compiled program and one captured graph serve all values.
+// Mods people use, as examples of the language. What may change between calls lies in device memory
+// (data[slot]), so one compiled program and one captured graph serve all values.
 #pragma once
 
 #include <string>
@@ -20,11 +20,13 @@ Mods causal_softcap_exact();
 Mods causal_alibi();
 /// 0 ≤ q − k ≤ window. data[0]: i32 window.
 Mods sliding_window();
-/// Causal inside documents. data[0]: i32 [sequences, q_length] document of each token (dense, as many keys as queries).
+/// Causal inside documents. data[0]: i32 [sequences, q_length] document of each token (dense, as many keys as
+/// queries).
 Mods document();
 /// Keys before the prefix see no order, the others are causal. data[0]: i32 [sequences] prefix lengths.
 Mods prefix_lm();
-/// Causal; x + bias[h, clamp(q − k, 0, reach)]. data[0]: f32 [q_heads, reach + 1], learnable; integers[0]: reach.
+/// Causal; x + bias[h, clamp(q − k, 0, reach)]. data[0]: f32 [q_heads, reach + 1], learnable; integers[0]:
+/// reach.
 Mods relative_bias();
 /// x + bias[h, q, k]. data[0]: f32 [q_heads, q_length, k_length], learnable.
 Mods full_bias();

@@ -43,12 +43,16 @@ struct Shape {
   std::size_t kv_elements() const { return static_cast<std::size_t>(k_starts.back()) * kv_heads * head_size; }
 };
 
+/// What a plain layer at lower precision does to every matrix it stores: scores before and after the mod,
+/// probabilities, results, gradients of all of them. Null: nothing, the oracle.
+using Rounding = std::function<double(double)>;
+
 /// q, o: [rows, q_heads, head_size]; k, v: [rows, kv_heads, head_size]; lse: [rows, q_heads].
 struct Output {
   std::vector<double> o, lse;
 };
 Output forward(const Shape& shape, const Mods& mods, std::span<const double> q, std::span<const double> k,
-               std::span<const double> v);
+               std::span<const double> v, const Rounding& round = {});
 
 /// Gradients of Σ o·d_o + Σ lse·d_lse (d_lse empty: 0). `parameters` has `parameter_sizes.size()` slots.
 struct Gradients {
@@ -57,6 +61,6 @@ struct Gradients {
 };
 Gradients backward(const Shape& shape, const Mods& mods, std::span<const double> q, std::span<const double> k,
                    std::span<const double> v, std::span<const double> d_o, std::span<const double> d_lse,
-                   const std::vector<std::int64_t>& parameter_sizes);
+                   const std::vector<std::int64_t>& parameter_sizes, const Rounding& round = {});
 
 }  // namespace assay::reference::attention
