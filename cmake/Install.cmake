@@ -10,7 +10,7 @@ target_include_directories(assay_kernels INTERFACE
 target_compile_features(assay_kernels INTERFACE cxx_std_20)
 set_target_properties(assay_kernels PROPERTIES EXPORT_NAME kernels)
 install(TARGETS assay_kernels EXPORT assayTargets ARCHIVE)
-install(DIRECTORY kernels/common kernels/nf4 kernels/backprop DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/assay/kernels
+install(DIRECTORY kernels/common kernels/nf4 kernels/backprop kernels/attention DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/assay/kernels
         FILES_MATCHING PATTERN "*.hpp" PATTERN "*-inl.hpp" EXCLUDE PATTERN "autograd" EXCLUDE PATTERN "emulated" EXCLUDE)
 
 install(EXPORT assayTargets NAMESPACE assay:: DESTINATION ${_assay_package})

@@ -22,6 +22,8 @@ Problem problem_of(const Mods& mods, const Sequences& s, const BlockMask& mask) 
           .k_length = s.k_length,
           .q_starts = s.q_starts,
           .k_starts = s.k_starts,
+          .q_rows = static_cast<int>(s.q_rows),
+          .k_rows = static_cast<int>(s.k_rows),
           .scale = s.scale,
           .buffers = s.buffers,
           .tables = block_tables(mods, s, mask.workspace)};
@@ -56,13 +58,12 @@ LearnableGradient begin_sums(const BackwardArgs& args, int slot, std::byte*& wor
   if (result == nullptr)
     return gradient;
   const std::size_t count = static_cast<std::size_t>(args.learnable_sizes[slot]);
+  gradient.sum = result;
+  ASSAY_CUDA_CHECK(cudaMemsetAsync(gradient.sum, 0, count * 4, stream));
   if (sums_in_fixed_point(args, slot)) {
     gradient.fixed = reinterpret_cast<unsigned long long*>(workspace);
     workspace += aligned(args.learnable_sizes[slot] * 8);
     ASSAY_CUDA_CHECK(cudaMemsetAsync(gradient.fixed, 0, count * 8, stream));
-  } else {
-    gradient.sum = result;
-    ASSAY_CUDA_CHECK(cudaMemsetAsync(gradient.sum, 0, count * 4, stream));
   }
   return gradient;
 }

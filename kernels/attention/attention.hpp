@@ -61,8 +61,9 @@ struct ForwardArgs {
 
 /// Gradients of Σ o·d_o + Σ lse·d_lse. `learnable_gradients[slot]`: f32 [learnable_sizes[slot]], overwritten;
 /// null: not wanted. Where gradients of learnable buffers are asked for, `deterministic` sums them in 64-bit
-/// fixed point with `fixed_point_bits` behind the point (values past ±2^(63 − bits) stick to the end);
-/// everything else is deterministic anyway.
+/// fixed point with `fixed_point_bits` behind the point: one thread's part past ±2^(62 − bits) makes the
+/// element infinite, NaN stays NaN; sums past ±2^(63 − bits) wrap, so choose fewer bits for large gradients.
+/// Everything else is deterministic anyway.
 struct BackwardArgs {
   Sequences sequences;
   BlockMask mask;

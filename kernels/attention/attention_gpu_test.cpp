@@ -6,9 +6,9 @@
 #include <cstring>
 #include <map>
 
-#include "kernels/attention/cases_test.hpp"
 #include "kernels/attention/example_mods.hpp"
 #include "kernels/common/device_bytes_test.hpp"
+#include "tests/attention/cases.hpp"
 
 namespace assay::kernels::attention {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/attention/block_mask.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 
@@ -44,8 +45,8 @@ std::size_t lay_out(const Mods& mods, const Sequences& s, void* workspace, Block
   t.k_capacity = capacity(s, s.k_rows, s.k_length);
   t.heads = mods.mask_by_head && !mods.mask_mod.empty() ? s.q_heads : 1;
   t.shared = !s.packed() && (mods.mask_mod.empty() || !mods.mask_by_sequence) ? 1 : 0;
-  t.q_lists = t.shared ? t.most_q_blocks : t.q_capacity;
-  t.k_lists = t.shared ? t.most_k_blocks : t.k_capacity;
+  t.q_lists = t.shared ? std::min(t.most_q_blocks, t.q_capacity) : t.q_capacity;  // no sequence, no list
+  t.k_lists = t.shared ? std::min(t.most_k_blocks, t.k_capacity) : t.k_capacity;
   Pieces pieces(workspace);
   const std::int64_t q_lists = std::int64_t{t.heads} * t.q_lists, k_lists = std::int64_t{t.heads} * t.k_lists;
   pieces.take(t.q_places, t.q_capacity);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every example mod for every architecture and type, without a GPU: it compiles, and the assembler spills
-// nothing worth speaking of. Caches, counters, messages.
+// Example mods for all architectures and types, without a GPU: they compile, and the assembler spills nothing
+// worth speaking of. Caches, counters, messages.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -46,49 +46,83 @@ std::vector<Kernel> kernels_of(const std::string& log) {
 
 struct Point {
   NamedMods named;
-  int sm;
+  int sm = 80;
+  HeadType head;
+
+  std::string name() const {
+    return named.name + "_sm" + std::to_string(sm) + "_d" + std::to_string(head.head_size) +
+           (head.type == ElementType::kFloat16 ? "_f16" : "_bf16");
+  }
 };
 void PrintTo(const Point& point, std::ostream* out) {
-  *out << point.named.name << " for sm_" << point.sm;
+  *out << point.name();
 }
 
 std::vector<Point> all_points() {
   std::vector<Point> points;
   for (const int sm : kArchitectures)
-    for (const NamedMods& named : example_mods()) points.push_back({named, sm});
+    for (const NamedMods& named : example_mods())
+      for (const int size : {64, 128})
+        for (const ElementType type : {ElementType::kFloat16, ElementType::kBfloat16})
+          if (sm >= 80 || type == ElementType::kFloat16)
+            points.push_back({named, sm, {size, type}});
   return points;
+}
+
+/// Every example with bf16 and one head size for sm_80, the other for sm_90a; every example for one other
+/// architecture, causal for all of them; types and sizes by turns.
+std::vector<Point> sampled_points() {
+  const std::vector<NamedMods> examples = example_mods();
+  const int others[] = {75, 86, 89, 100, 120};
+  std::vector<Point> points;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    for (const int sm : {80, 90})
+      points.push_back({examples[i], sm, {(i % 2 == 0) == (sm == 80) ? 64 : 128, ElementType::kBfloat16}});
+    for (std::size_t other = 0; other < std::size(others); ++other)
+      if (i % std::size(others) == other || examples[i].name == "causal")
+        points.push_back({examples[i],
+                          others[other],
+                          {i % 2 == 0 ? 128 : 64, others[other] < 80 || i / std::size(others) % 2 == 0
+                                                      ? ElementType::kFloat16
+                                                      : ElementType::kBfloat16}});
+  }
+  return points;
+}
+
+/// No spills where the docs promise none. Mods that load an element for every pair keep many loads under way:
+/// a few bytes around the loops, measured on the whole table, CUDA 13.0.
+int spill_limit(const Point& point) {
+  const std::string& name = point.named.name;
+  const bool loads = name == "relative_bias" || name == "full_bias" || name == "prefix_lm";
+  return (point.sm == 80 || point.sm == 90) && !loads ? 0 : 128;
 }
 
 class AttentionPrograms : public ::testing::TestWithParam<Point> {};
 
-/// 100 bytes: a few registers around a loop that holds 128 sums a thread; measured on the table below,
-/// CUDA 13.0.
-constexpr int kSpillLimit = 100;
-
-TEST_P(AttentionPrograms, compile_for_every_type_and_size_without_a_gpu) {
+TEST_P(AttentionPrograms, compile_without_a_gpu_and_keep_their_sums_in_registers) {
   Compiler compiler;
-  const auto& [named, sm] = GetParam();
-  for (const HeadType& head : {HeadType{64, ElementType::kFloat16},
-                               HeadType{128, sm < 80 ? ElementType::kFloat16 : ElementType::kBfloat16}}) {
-    const Target target{sm, false};
-    const Tilings tilings = choose_tilings(head, target);
-    for (const std::string& source :
-         {forward_source(named.mods, head, tilings), backward_source(named.mods, head, tilings)}) {
-      const auto image = compiler.image(source, target, texts_of(named.mods));
-      EXPECT_GT(image->code.size(), 1000u);
-      const std::vector<Kernel> kernels = kernels_of(image->log);
-      EXPECT_EQ(kernels.size(), 4u) << image->log;
-      for (const Kernel& kernel : kernels)
-        EXPECT_LE(kernel.spilled_bytes, kSpillLimit)
-            << kernel.name << ", head size " << head.head_size << ", " << kernel.registers << " registers";
+  const auto& [named, sm, head] = GetParam();
+  const Target target{sm, false};
+  const Tilings tilings = choose_tilings(head, target);
+  for (const std::string& source :
+       {forward_source(named.mods, head, tilings), backward_source(named.mods, head, tilings)}) {
+    const auto image = compiler.image(source, target, texts_of(named.mods));
+    EXPECT_GT(image->code.size(), 1000u);
+    const std::vector<Kernel> kernels = kernels_of(image->log);
+    EXPECT_EQ(kernels.size(), 4u) << image->log;
+    for (const Kernel& kernel : kernels) {
+      EXPECT_GT(kernel.registers, 0) << kernel.name;
+      EXPECT_LE(kernel.spilled_bytes, spill_limit(GetParam()))
+          << kernel.name << ", " << kernel.registers << " registers";
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Examples, AttentionPrograms, ::testing::ValuesIn(all_points()),
-                         [](const auto& info) {
-                           return info.param.named.name + "_sm" + std::to_string(info.param.sm);
-                         });
+INSTANTIATE_TEST_SUITE_P(Sampled, AttentionPrograms, ::testing::ValuesIn(sampled_points()),
+                         [](const auto& info) { return info.param.name(); });
+// Minutes; --gtest_also_run_disabled_tests.
+INSTANTIATE_TEST_SUITE_P(DISABLED_Whole, AttentionPrograms, ::testing::ValuesIn(all_points()),
+                         [](const auto& info) { return info.param.name(); });
 
 const HeadType kHead{64, ElementType::kFloat16};
 const Target kTarget{80, false};

@@ -15,11 +15,16 @@ ASSAY_INLINE float product_of_pairs(unsigned a, unsigned b) {
 
 template <class Setup>
 ASSAY_INLINE void find_delta(const BackwardParams& p) {
-  const int warp = block_index() * (block_threads() / 32) + thread_index() / 32, lane = lane_index();
-  const int head = warp % p.problem.q_heads, row = warp / p.problem.q_heads % p.delta_rows;
-  const int sequence = warp / p.problem.q_heads / p.delta_rows;
+  const Problem& problem = p.problem;
+  const int lane = lane_index();
+  const long long warp = static_cast<long long>(block_index()) * (block_threads() / 32) + thread_index() / 32;
+  const int head = static_cast<int>(warp % problem.q_heads);
+  const int row = static_cast<int>(warp / problem.q_heads % p.delta_rows);
+  const int sequence = static_cast<int>(warp / problem.q_heads / p.delta_rows);
   if (sequence >= p.delta_sequences)
     return;
+  if (problem.q_starts != nullptr && row >= problem.q_starts[problem.sequences])
+    return;  // behind the last sequence
   const char* const o = rows_at(p.o, sequence, head, row).data;
   const char* const d_o = rows_at(p.d_o, sequence, head, row).data;
   float sum = 0.0f;

@@ -36,7 +36,7 @@ class BackwardKeys {
     const BlockPlace place = problem.tables.k_places[place_index];
     if (place.sequence < 0)
       return;
-    const Rows k_rows = rows_of(problem.k_starts, place.sequence, problem.k_length);
+    const Rows k_rows = k_rows_of(problem, place.sequence);
     const int k0 = place.block * kBlock + tile % kParts * kTileK;
     if (k0 < k_rows.count)
       BackwardKeys(p, place_index, place, k_rows, kv_head, k0).make_rows();
@@ -46,7 +46,7 @@ class BackwardKeys {
   ASSAY_INLINE BackwardKeys(const BackwardParams& p, int place_index, const BlockPlace& place,
                             const Rows& k_rows, int kv_head, int k0)
       : p_(p),
-        q_rows_(rows_of(p.problem.q_starts, place.sequence, p.problem.q_length)),
+        q_rows_(q_rows_of(p.problem, place.sequence)),
         k_rows_(k_rows),
         buffers_(p.problem.buffers, q_rows_.count, k_rows.count),
         place_index_(place_index),
@@ -138,6 +138,7 @@ class BackwardKeys {
       else
         add_step<true>(step, stage(i));
     }
+    commit_copies();  // of a single stage, where no step did it
     wait_for_copies<0>();
     wait_for_block();  // where no query came, the keys are still on their way into the tile that results go
                        // through

@@ -29,7 +29,7 @@ class BackwardQueries {
     const BlockPlace place = problem.tables.q_places[place_index];
     if (place.sequence < 0)
       return;
-    const Rows q_rows = rows_of(problem.q_starts, place.sequence, problem.q_length);
+    const Rows q_rows = q_rows_of(problem, place.sequence);
     const int q0 = place.block * kBlock + tile % kParts * kTileQ;
     if (q0 < q_rows.count)
       BackwardQueries(p, place, q_rows, head, q0)
@@ -41,7 +41,7 @@ class BackwardQueries {
                                int q0)
       : p_(p),
         q_rows_(q_rows),
-        k_rows_(rows_of(p.problem.k_starts, place.sequence, p.problem.k_length)),
+        k_rows_(k_rows_of(p.problem, place.sequence)),
         buffers_(p.problem.buffers, q_rows.count, k_rows_.count),
         sequence_(place.sequence),
         head_(head),
@@ -98,6 +98,7 @@ class BackwardQueries {
       else
         add_step<true>(key_of(list, step), stage(step));
     }
+    commit_copies();  // of a single stage, where no step did it
     wait_for_copies<0>();
     wait_for_block();  // where no key came, the queries are still on their way into the tile that results go
                        // through

@@ -33,8 +33,11 @@ class LearnableSum {
  private:
   ASSAY_INLINE void flush(const LearnableGradient& to, float fixed_one) {
     if (index_ >= 0) {
-      if (to.fixed != nullptr)
-        add_to(to.fixed + index_, to_fixed(sum_ * fixed_one));
+      const float scaled = sum_ * fixed_one;
+      if (to.fixed != nullptr && scaled > -0x1p62f && scaled < 0x1p62f)
+        add_to(to.fixed + index_, to_fixed(scaled));
+      else if (to.fixed != nullptr)  // NaN, infinite, or too large: the result shall show it
+        add_to(to.sum + index_, sum_ * infinity());
       else if (to.sum != nullptr)
         add_to(to.sum + index_, sum_);
     }

@@ -10,12 +10,11 @@ namespace assay::kernels::attention::device {
 
 /// Which sequence the `index`-th block of one side belongs to. A walk over the lengths: they are few and in
 /// cache.
-ASSAY_INLINE BlockPlace place_of(const int* mine, int my_length, const int* other, int other_length,
-                                 int sequences, int index) {
+ASSAY_INLINE BlockPlace place_of(const Problem& p, bool of_queries, int index) {
   int first = 0, other_first = 0;
-  for (int s = 0; s < sequences; ++s) {
-    const int blocks = blocks_of(rows_of(mine, s, my_length).count);
-    const int other_blocks = blocks_of(rows_of(other, s, other_length).count);
+  for (int s = 0; s < p.sequences; ++s) {
+    const int q_blocks = blocks_of(q_rows_of(p, s).count), k_blocks = blocks_of(k_rows_of(p, s).count);
+    const int blocks = of_queries ? q_blocks : k_blocks, other_blocks = of_queries ? k_blocks : q_blocks;
     if (index < first + blocks)
       return {s, index - first, other_first, other_blocks};
     first += blocks, other_first += other_blocks;
@@ -28,10 +27,9 @@ ASSAY_INLINE void find_places(const Problem& p) {
   const BlockTables& t = p.tables;
   const int i = block_index() * block_threads() + thread_index();
   if (i < t.q_capacity)
-    t.q_places[i] = place_of(p.q_starts, p.q_length, p.k_starts, p.k_length, p.sequences, i);
+    t.q_places[i] = place_of(p, true, i);
   else if (i < t.q_capacity + t.k_capacity)
-    t.k_places[i - t.q_capacity] =
-        place_of(p.k_starts, p.k_length, p.q_starts, p.q_length, p.sequences, i - t.q_capacity);
+    t.k_places[i - t.q_capacity] = place_of(p, false, i - t.q_capacity);
 }
 
 /// One block of kBlock threads a block of the mask; a thread asks about one query and all keys of the block.
@@ -43,8 +41,8 @@ ASSAY_INLINE void find_state(const Problem& p) {
   const BlockPlace place = t.q_places[list];
   if (place.sequence < 0 || k_block >= place.other_count)
     return;
-  const Rows q_rows = rows_of(p.q_starts, place.sequence, p.q_length);
-  const Rows k_rows = rows_of(p.k_starts, place.sequence, p.k_length);
+  const Rows q_rows = q_rows_of(p, place.sequence);
+  const Rows k_rows = k_rows_of(p, place.sequence);
   const Buffers buffers(p.buffers, q_rows.count, k_rows.count);
   const int q = place.block * kBlock + thread_index(), k0 = k_block * kBlock;
   const int keys = k_rows.count - k0 < kBlock ? k_rows.count - k0 : kBlock;

@@ -20,12 +20,12 @@ extern "C" __global__ void __launch_bounds__(32 * QueriesSetup::kWarps,
     assay_backward_queries(const __grid_constant__ BackwardParams p) {
   BackwardQueries<QueriesSetup>::run(p);
 }
-/// Fixed point back to f32.
+/// Fixed point back to f32, added to what did not fit (else 0).
 extern "C" __global__ void assay_unfix(const unsigned long long* from, float* to, long long count,
                                        float one) {
   const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i < count)
-    to[i] = from_fixed(from[i], one);
+    to[i] += from_fixed(from[i], one);
 }
 
 }  // namespace assay::kernels::attention::device

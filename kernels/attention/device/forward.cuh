@@ -29,7 +29,7 @@ class Forward {
     const BlockPlace place = problem.tables.q_places[place_index];
     if (place.sequence < 0)
       return;
-    const Rows q_rows = rows_of(problem.q_starts, place.sequence, problem.q_length);
+    const Rows q_rows = q_rows_of(problem, place.sequence);
     const int q0 = place.block * kBlock + tile % kParts * kTileQ;
     if (q0 >= q_rows.count)
       return;
@@ -40,7 +40,7 @@ class Forward {
  private:
   ASSAY_INLINE Forward(const ForwardParams& p, const BlockPlace& place, const Rows& q_rows, int head, int q0)
       : p_(p),
-        k_rows_(rows_of(p.problem.k_starts, place.sequence, p.problem.k_length)),
+        k_rows_(k_rows_of(p.problem, place.sequence)),
         buffers_(p.problem.buffers, q_rows.count, k_rows_.count),
         q_rows_(q_rows),
         sequence_(place.sequence),

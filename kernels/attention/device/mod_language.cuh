@@ -187,6 +187,22 @@ ASSAY_INLINE Dual<N> min(const Dual<N>& a, const Dual<N>& b) {
   return b.value < a.value ? b : a;
 }
 template <int N>
+ASSAY_INLINE Dual<N> max(const Dual<N>& a, float b) {
+  return max(a, Dual<N>(b));
+}
+template <int N>
+ASSAY_INLINE Dual<N> max(float a, const Dual<N>& b) {
+  return max(Dual<N>(a), b);
+}
+template <int N>
+ASSAY_INLINE Dual<N> min(const Dual<N>& a, float b) {
+  return min(a, Dual<N>(b));
+}
+template <int N>
+ASSAY_INLINE Dual<N> min(float a, const Dual<N>& b) {
+  return min(Dual<N>(a), b);
+}
+template <int N>
 ASSAY_INLINE Dual<N> sigmoid(const Dual<N>& x) {
   const float y = sigmoid(x.value);
   return chained(x, y, y * (1.0f - y));

@@ -58,6 +58,7 @@ struct Problem {
   int q_length = 0, k_length = 0;  ///< of every sequence; packed: the most any may have
   const int* q_starts = nullptr;   ///< packed: [sequences + 1], else null
   const int* k_starts = nullptr;
+  int q_rows = 0, k_rows = 0;  ///< packed: what the tensors hold
   float scale = 0.0f;
   BufferTable buffers;
   BlockTables tables;
@@ -69,7 +70,8 @@ struct ForwardParams {
   RowView lse;
 };
 
-/// Sums of the gradient of one learnable buffer: f32, or 64-bit fixed point (integer sums know no order).
+/// Sums of the gradient of one learnable buffer: f32, or 64-bit fixed point (integer sums know no order);
+/// `sum` then takes what does not fit: infinities and NaN.
 struct LearnableGradient {
   float* sum = nullptr;
   unsigned long long* fixed = nullptr;

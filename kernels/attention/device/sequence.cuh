@@ -13,13 +13,19 @@ struct Rows {
 };
 
 /// Stops the kernel where lengths in device memory break their promise: nothing is read out of bounds.
-ASSAY_INLINE Rows rows_of(const int* starts, int sequence, int length) {
+ASSAY_INLINE Rows rows_of(const int* starts, int sequence, int length, int rows) {
   if (starts == nullptr)
     return {0, length};
   const int begin = starts[sequence], count = starts[sequence + 1] - begin;
-  if (begin < 0 || count < 0 || count > length)
+  if (begin < 0 || count < 0 || count > length || begin > rows - count)
     stop_with_error();
   return {begin, count};
+}
+ASSAY_INLINE Rows q_rows_of(const Problem& p, int sequence) {
+  return rows_of(p.q_starts, sequence, p.q_length, p.q_rows);
+}
+ASSAY_INLINE Rows k_rows_of(const Problem& p, int sequence) {
+  return rows_of(p.k_starts, sequence, p.k_length, p.k_rows);
 }
 
 ASSAY_INLINE int blocks_of(int rows) {

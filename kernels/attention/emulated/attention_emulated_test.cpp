@@ -3,13 +3,18 @@
 // example_mods, written out: the text itself is for NVRTC.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+#include <type_traits>
+
 #include "kernels/attention/block_mask.hpp"
-#include "kernels/attention/cases_test.hpp"
 #include "kernels/attention/device/backward_delta.cuh"
 #include "kernels/attention/device/backward_keys.cuh"
 #include "kernels/attention/device/backward_queries.cuh"
 #include "kernels/attention/device/block_mask.cuh"
 #include "kernels/attention/device/forward.cuh"
+#include "kernels/attention/example_mods.hpp"
+#include "tests/attention/cases.hpp"
 
 namespace assay::kernels::attention {
 namespace {
@@ -44,6 +49,37 @@ struct Document {
     return k <= q && buffers.get<int>(0, first + q) == buffers.get<int>(0, first + k);
   }
 };
+struct SoftcapWithDerivative : Softcap {
+  float score_mod_derivative(float, float modified, int, int, int, int, const Buffers& buffers) {
+    const float t = modified * device::reciprocal(buffers.get<float>(0, 0));
+    return 1.0f - t * t;
+  }
+};
+struct ApproximateSoftcap : Causal {
+  template <class S>
+  S score_mod(S score, int, int, int, int, const Buffers& buffers) {
+    const float cap = buffers.get<float>(0, 0);
+    return cap * device::tanh_approx(score * device::reciprocal(cap));
+  }
+};
+struct PrefixLm {
+  bool mask_mod(int b, int, int q, int k, const Buffers& buffers) {
+    return k <= q || k < buffers.get<int>(0, b);
+  }
+};
+struct FullBias {
+  template <class S>
+  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
+    const long long row = static_cast<long long>(h) * buffers.q_length + q;
+    return score + buffers.learnable<S>(0, row * buffers.k_length + k);
+  }
+};
+struct LearnableAlibi : Causal {
+  template <class S>
+  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
+    return score + buffers.learnable<S>(0, h) * float(k - q);
+  }
+};
 struct RelativeBias : Causal {
   template <class S>
   S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
@@ -58,7 +94,8 @@ struct Common {
   using Mods = TheMods;
   using Element = TheElement;
   static constexpr int kHeadSize = kSize, kLearnable = kLearn;
-  static constexpr bool kHasScore = kScore, kHasMask = kMask, kHasDerivative = false;
+  static constexpr bool kHasScore = kScore, kHasMask = kMask,
+                        kHasDerivative = std::is_same_v<TheMods, SoftcapWithDerivative>;
 };
 template <class Base, int kQ, int kK, int kW, int kS>
 struct Tiled : Base {
@@ -72,25 +109,38 @@ void run(cases::Sample& s, const Mods& mods) {
   const BackwardArgs args = s.backward_args(place);
   std::vector<std::byte> workspace(block_mask_bytes(mods, args.sequences) + 256, std::byte{0xff});
   const Sequences& q = args.sequences;
-  const Problem problem{
-      q.sequences, q.q_heads,  q.kv_heads, q.q_length, q.k_length,
-      q.q_starts,  q.k_starts, q.scale,    q.buffers,  block_tables(mods, q, workspace.data())};
+  const Problem problem{q.sequences,
+                        q.q_heads,
+                        q.kv_heads,
+                        q.q_length,
+                        q.k_length,
+                        q.q_starts,
+                        q.k_starts,
+                        static_cast<int>(q.q_rows),
+                        static_cast<int>(q.k_rows),
+                        q.scale,
+                        q.buffers,
+                        block_tables(mods, q, workspace.data())};
   const BlockTables& t = problem.tables;
+  const auto launch = [](const emulated::Grid& grid, const std::function<void()>& kernel) {
+    emulated::run(grid, kernel);
+    device::require_copies_done();
+  };
   const unsigned lists = static_cast<unsigned>(t.heads * (t.q_lists + t.k_lists));
-  emulated::run({(static_cast<unsigned>(t.q_capacity + t.k_capacity) + 127) / 128, 128},
-                [&] { device::find_places(problem); });
-  emulated::run({static_cast<unsigned>(t.heads * t.q_lists * t.most_k_blocks), kBlock},
-                [&] { device::find_state<Base>(problem); });
-  emulated::run({(lists + 3) / 4, 128}, [&] { device::make_list(problem); });
+  launch({(static_cast<unsigned>(t.q_capacity + t.k_capacity) + 127) / 128, 128},
+         [&] { device::find_places(problem); });
+  launch({static_cast<unsigned>(t.heads * t.q_lists * t.most_k_blocks), kBlock},
+         [&] { device::find_state<Base>(problem); });
+  launch({(lists + 3) / 4, 128}, [&] { device::make_list(problem); });
 
   const long long rows = s.c.packed ? s.q_rows() : q.q_length,
                   per_sequence = s.c.packed ? 0 : rows * q.q_heads;
   const RowView lse{const_cast<float*>(args.lse), per_sequence, rows};
   const ForwardParams forward{problem, args.q, args.k, args.v, args.o, lse};
   using Forward = device::Forward<ForwardSetup>;
-  emulated::run({static_cast<unsigned>(t.q_capacity * (kBlock / ForwardSetup::kTileQ) * q.q_heads),
-                 32 * ForwardSetup::kWarps, 1, Forward::kSharedBytes},
-                [&] { Forward::run(forward); });
+  launch({static_cast<unsigned>(t.q_capacity * (kBlock / ForwardSetup::kTileQ) * q.q_heads),
+          32 * ForwardSetup::kWarps, 1, Forward::kSharedBytes},
+         [&] { Forward::run(forward); });
 
   std::vector<float> delta(s.lse.size(), NAN);
   BackwardParams p{problem,
@@ -110,18 +160,20 @@ void run(cases::Sample& s, const Mods& mods) {
                    s.c.packed ? 1 : q.sequences,
                    static_cast<int>(rows)};
   std::vector<unsigned long long> fixed(s.learnable_gradient.size());
+  std::fill(s.learnable_gradient.begin(), s.learnable_gradient.end(), 0.0f);
   p.learnable[0].fixed = fixed.empty() ? nullptr : fixed.data();
-  emulated::run({(static_cast<unsigned>(s.lse.size()) + 3) / 4, 128}, [&] { device::find_delta<Base>(p); });
+  p.learnable[0].sum = s.learnable_gradient.data();
+  launch({(static_cast<unsigned>(s.lse.size()) + 3) / 4, 128}, [&] { device::find_delta<Base>(p); });
   using Keys = device::BackwardKeys<KeysSetup>;
-  emulated::run({static_cast<unsigned>(t.k_capacity * (kBlock / KeysSetup::kTileK) * q.kv_heads),
-                 32 * KeysSetup::kWarps, 1, Keys::kSharedBytes},
-                [&] { Keys::run(p); });
+  launch({static_cast<unsigned>(t.k_capacity * (kBlock / KeysSetup::kTileK) * q.kv_heads),
+          32 * KeysSetup::kWarps, 1, Keys::kSharedBytes},
+         [&] { Keys::run(p); });
   using Queries = device::BackwardQueries<QueriesSetup>;
-  emulated::run({static_cast<unsigned>(t.q_capacity * (kBlock / QueriesSetup::kTileQ) * q.q_heads),
-                 32 * QueriesSetup::kWarps, 1, Queries::kSharedBytes},
-                [&] { Queries::run(p); });
+  launch({static_cast<unsigned>(t.q_capacity * (kBlock / QueriesSetup::kTileQ) * q.q_heads),
+          32 * QueriesSetup::kWarps, 1, Queries::kSharedBytes},
+         [&] { Queries::run(p); });
   for (std::size_t i = 0; i < fixed.size(); ++i)
-    s.learnable_gradient[i] = device::from_fixed(fixed[i], 0x1p40f);
+    s.learnable_gradient[i] += device::from_fixed(fixed[i], 0x1p40f);
 }
 
 /// Small tiles, several stages, several fragments: each is some architecture's.
@@ -134,43 +186,52 @@ void run_tiled(cases::Sample& s, const Mods& mods) {
     run<Base, Tiled<Base, 128, 64, 4, 1>, Tiled<Base, 64, 64, 4, 2>, Tiled<Base, 64, 64, 4, 1>>(s, mods);
 }
 
-template <class TheMods, bool kScore, bool kMask, int kLearn = 0>
+/// Two kinds of heads; all kinds where nothing but the head is asked about.
+template <class TheMods, bool kScore, bool kMask, int kLearn = 0, bool kAllHeads = false>
 void run_mods(cases::Sample& s, const Mods& mods) {
   const bool half = s.c.type == ElementType::kFloat16;
-  switch (s.c.head_size) {
-    case 32:
+  if constexpr (kAllHeads) {
+    if (s.c.head_size == 32)
       return run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 32>(s, mods);
-    case 64:
-      return half ? run_tiled<TheMods, kScore, kMask, kLearn, device::Half, 64>(s, mods)
-                  : run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 64>(s, mods);
-    case 96:
+    if (s.c.head_size == 64 && half)
+      return run_tiled<TheMods, kScore, kMask, kLearn, device::Half, 64>(s, mods);
+    if (s.c.head_size == 96)
       return run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 96>(s, mods);
-    default:
-      return half ? run_tiled<TheMods, kScore, kMask, kLearn, device::Half, 128>(s, mods)
-                  : run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 128>(s, mods);
+    if (s.c.head_size == 128 && !half)
+      return run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 128>(s, mods);
   }
+  if (s.c.head_size == 128 && half)
+    return run_tiled<TheMods, kScore, kMask, kLearn, device::Half, 128>(s, mods);
+  ASSERT_TRUE(s.c.head_size == 64 && !half) << "not a case for the emulator";
+  run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 64>(s, mods);
+}
+
+using Run = void (*)(cases::Sample& s, const Mods& mods);
+const std::map<std::string, Run>& runs() {
+  static const std::map<std::string, Run> kRuns = {
+      {"none", run_mods<NoMods, false, false>},
+      {"causal", run_mods<Causal, false, true, 0, true>},
+      {"causal_softcap", run_mods<ApproximateSoftcap, true, true>},
+      {"causal_softcap_exact", run_mods<Softcap, true, true>},
+      {"softcap_with_derivative", run_mods<SoftcapWithDerivative, true, true>},
+      {"causal_alibi", run_mods<Alibi, true, true>},
+      {"sliding_window", run_mods<Window, false, true>},
+      {"document", run_mods<Document, false, true>},
+      {"prefix_lm", run_mods<PrefixLm, false, true>},
+      {"relative_bias", run_mods<RelativeBias, true, true, 1>},
+      {"full_bias", run_mods<FullBias, true, false, 1>},
+      {"learnable_alibi", run_mods<LearnableAlibi, true, true, 1>}};
+  return kRuns;
 }
 
 void run_emulated(cases::Sample& s) {
-  const std::string& name = s.c.mods;
-  Mods mods;  // only what the block mask's layout asks for
-  mods.mask_mod = name == "none" ? "" : "present";
-  mods.mask_by_head = false;
-  mods.mask_by_sequence = name == "document";
-  if (name == "none")
-    return run_mods<NoMods, false, false>(s, mods);
-  if (name == "causal")
-    return run_mods<Causal, false, true>(s, mods);
-  if (name == "causal_softcap_exact")
-    return run_mods<Softcap, true, true>(s, mods);
-  if (name == "causal_alibi")
-    return run_mods<Alibi, true, true>(s, mods);
-  if (name == "sliding_window")
-    return run_mods<Window, false, true>(s, mods);
-  if (name == "document")
-    return run_mods<Document, false, true>(s, mods);
-  ASSERT_EQ(name, "relative_bias");
-  return run_mods<RelativeBias, true, true, 1>(s, mods);
+  for (const NamedMods& named : example_mods()) {
+    if (named.name == s.c.mods) {
+      runs().at(named.name)(s, named.mods);
+      return;
+    }
+  }
+  FAIL() << "no example mods " << s.c.mods;
 }
 
 class EmulatedAttention : public ::testing::TestWithParam<cases::Case> {};
@@ -179,19 +240,13 @@ TEST_P(EmulatedAttention, is_as_exact_as_the_plain_layer) {
   cases::expect_right(GetParam(), run_emulated);
 }
 
-std::vector<cases::Case> small_cases() {
-  std::vector<cases::Case> table = cases::all_cases(300);
-  std::erase_if(table, [](const cases::Case& c) {
-    for (const char* name : {"none", "causal", "causal_softcap_exact", "causal_alibi", "sliding_window",
-                             "document", "relative_bias"})
-      if (c.mods == name)
-        return false;
-    return true;
-  });
-  return table;
+TEST(EmulatedAttentionCases, every_example_is_run) {
+  std::set<std::string> run;
+  for (const cases::Case& c : cases::all_cases(300)) run.insert(c.mods);
+  for (const NamedMods& named : example_mods()) EXPECT_EQ(run.count(named.name), 1u) << named.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, EmulatedAttention, ::testing::ValuesIn(small_cases()),
+INSTANTIATE_TEST_SUITE_P(Cases, EmulatedAttention, ::testing::ValuesIn(cases::all_cases(300)),
                          [](const auto& info) { return info.param.name(); });
 
 }  // namespace

@@ -46,18 +46,28 @@ inline void wait_for_warp() {
   emulated::exchange(0.0f, 0);
 }
 
-/// What each lane shows the others of its warp.
+/// What each lane shows the others of its warp. Two boards take turns: who writes on one again has passed a
+/// wait that all lanes reach only after they have read it.
 struct Shown {
   unsigned a[4], b[2];
   const char* row;
   long long number;
 };
-inline Shown& shown(int lane) {
-  static Shown all[32][32];
-  return all[thread_index() / 32][lane];
+inline int& turn_of_mine() {
+  static int all[1024];
+  return all[thread_index()];
 }
-inline Shown& shown_by_me() {
-  return shown(lane_index());
+inline Shown& board(int lane) {
+  static Shown all[2][32][32];
+  return all[turn_of_mine() % 2][thread_index() / 32][lane];
+}
+/// The next board, to write on.
+inline Shown& show_next() {
+  ++turn_of_mine();
+  return board(lane_index());
+}
+inline const Shown& shown(int lane) {
+  return board(lane);
 }
 
 inline int wait_for_block_any(int predicate) {
@@ -75,22 +85,19 @@ inline float shuffle_xor(float value, int distance) {
   return emulated::exchange(value, static_cast<unsigned>(lane_index() ^ distance));
 }
 inline unsigned ballot(bool predicate) {
-  shown_by_me().number = predicate ? 1 : 0;
+  show_next().number = predicate ? 1 : 0;
   wait_for_warp();
   unsigned bits = 0;
   for (int lane = 0; lane < 32; ++lane) bits |= static_cast<unsigned>(shown(lane).number) << lane;
-  wait_for_warp();
   return bits;
 }
 inline int count_bits(unsigned x) {
   return __builtin_popcount(x);
 }
 inline long long shuffle_first(long long value) {
-  shown_by_me().number = value;
+  show_next().number = value;
   wait_for_warp();
-  const long long first = shown(0).number;
-  wait_for_warp();
-  return first;
+  return shown(0).number;
 }
 [[noreturn]] inline void stop_with_error() {
   std::fprintf(stderr, "emulated kernel: it stopped with an error\n");
@@ -111,7 +118,7 @@ inline std::uint16_t element_of(int i, int row, int column) {
 }
 inline void load_matrices(unsigned (&r)[4], const char* row, bool transposed) {
   require(reinterpret_cast<std::uintptr_t>(row) % 16 == 0, "ldmatrix rows aligned to 16 bytes");
-  shown_by_me().row = row;
+  show_next().row = row;
   wait_for_warp();
   const int g = lane_index() / 4, t = lane_index() % 4;
   for (int i = 0; i < 4; ++i) {
@@ -119,7 +126,6 @@ inline void load_matrices(unsigned (&r)[4], const char* row, bool transposed) {
     const unsigned high = transposed ? element_of(i, 2 * t + 1, g) : element_of(i, g, 2 * t + 1);
     r[i] = low | high << 16;
   }
-  wait_for_warp();
 }
 inline void load_matrices(unsigned (&r)[4], const char* row) {
   load_matrices(r, row, false);
@@ -153,8 +159,9 @@ inline unsigned pack<Bfloat16>(float low, float high) {
 /// 8i, column g.
 template <class Element>
 inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-  std::memcpy(shown_by_me().a, a, sizeof a);
-  shown_by_me().b[0] = b0, shown_by_me().b[1] = b1;
+  Shown& mine = show_next();
+  std::memcpy(mine.a, a, sizeof a);
+  mine.b[0] = b0, mine.b[1] = b1;
   wait_for_warp();
   const int g = lane_index() / 4, t = lane_index() % 4;
   for (int e = 0; e < 4; ++e) {
@@ -169,7 +176,6 @@ inline void multiply_add(float (&c)[4], const unsigned (&a)[4], unsigned b0, uns
     }
     c[e] = sum;
   }
-  wait_for_warp();
 }
 
 struct Copy {
@@ -178,13 +184,21 @@ struct Copy {
   int bytes;
   bool valid;
 };
-/// Groups of copies of each thread that have not happened yet; the last one is not committed.
-inline std::vector<std::vector<Copy>>& copies_of_mine() {
-  static std::vector<std::vector<Copy>> all[1024];
-  auto& mine = all[thread_index()];
-  if (mine.empty())
-    mine.emplace_back();
-  return mine;
+/// Groups of copies of a thread that have not happened yet; the last one is not committed.
+using Copies = std::vector<std::vector<Copy>>;
+inline Copies& copies_of(int thread) {
+  static Copies all[1024];
+  if (all[thread].empty())
+    all[thread].emplace_back();
+  return all[thread];
+}
+inline Copies& copies_of_mine() {
+  return copies_of(thread_index());
+}
+/// After a kernel: a copy that nobody waited for may land anywhen.
+inline void require_copies_done() {
+  for (int thread = 0; thread < 1024; ++thread)
+    for (const auto& group : copies_of(thread)) require(group.empty(), "a wait for every copy");
 }
 inline void copy16(char* to, const char* from, bool valid) {
   require(reinterpret_cast<std::uintptr_t>(to) % 16 == 0 &&

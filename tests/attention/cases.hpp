@@ -14,6 +14,12 @@
 
 namespace assay::kernels::attention::cases {
 
+constexpr float kCap = 3.0f;  ///< of softcap
+constexpr int kReach = 20;    ///< of relative_bias
+
+std::uint16_t to_bits(double x, ElementType type);
+double from_bits(std::uint16_t bits, ElementType type);
+
 struct Case {
   std::string mods;  ///< name in example_mods()
   std::vector<int> q_lengths, k_lengths;
