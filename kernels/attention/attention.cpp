@@ -4,6 +4,7 @@
 #include "kernels/attention/attention.hpp"
 
 #include <cmath>
+#include <mutex>
 #include <stdexcept>
 
 #include "kernels/attention/block_mask.hpp"
@@ -85,12 +86,18 @@ Target current_target() {
   return {major * 10 + minor, false};
 }
 
+struct FlexAttention::Programs {
+  std::mutex mutex;
+  std::shared_ptr<const LoadedProgram> forward, backward;
+};
+
 FlexAttention::FlexAttention(std::shared_ptr<Compiler> compiler, Mods mods, HeadType head, Target target)
     : compiler_(std::move(compiler)),
       mods_(std::move(mods)),
       head_(head),
       target_(target),
-      tilings_(choose_tilings(head, target)) {
+      tilings_(choose_tilings(head, target)),
+      programs_(std::make_shared<Programs>()) {
   if (compiler_ == nullptr)
     throw std::invalid_argument("attention: expected a compiler, found none");
   validate(mods_);
@@ -100,6 +107,7 @@ FlexAttention FlexAttention::with(const Tilings& tilings) const {
   validate(tilings, head_, target_);
   FlexAttention other = *this;
   other.tilings_ = tilings;
+  other.programs_ = std::make_shared<Programs>();
   return other;
 }
 
@@ -109,23 +117,38 @@ void FlexAttention::prepare() const {
   compiler_->image(backward_source(mods_, head_, tilings_), target_, texts);
 }
 
+const LoadedProgram& FlexAttention::forward_program() const {
+  const std::lock_guard lock(programs_->mutex);
+  if (programs_->forward == nullptr)
+    programs_->forward = compiler_->program(forward_source(mods_, head_, tilings_), target_, texts_of(mods_));
+  return *programs_->forward;
+}
+
+const LoadedProgram& FlexAttention::backward_program() const {
+  const std::lock_guard lock(programs_->mutex);
+  if (programs_->backward == nullptr)
+    programs_->backward =
+        compiler_->program(backward_source(mods_, head_, tilings_), target_, texts_of(mods_));
+  return *programs_->backward;
+}
+
 void FlexAttention::build_block_mask(const Sequences& sequences, const BlockMask& mask,
                                      cudaStream_t stream) const {
   check(mods_, sequences, mask);
-  const auto program = compiler_->program(forward_source(mods_, head_, tilings_), target_, texts_of(mods_));
+  const LoadedProgram& program = forward_program();
   Problem p = problem_of(mods_, sequences, mask);
   const BlockTables& t = p.tables;
   const std::int64_t q_lists = std::int64_t{t.heads} * t.q_lists, k_lists = std::int64_t{t.heads} * t.k_lists;
   constexpr int kThreads = 128;
-  program->launch("assay_find_places",
-                  {divided(std::int64_t{t.q_capacity} + t.k_capacity, kThreads), kThreads, 0, stream}, {&p});
-  program->launch("assay_find_state", {q_lists * t.most_k_blocks, kBlock, 0, stream}, {&p});
-  program->launch("assay_make_list", {divided(q_lists + k_lists, kThreads / 32), kThreads, 0, stream}, {&p});
+  program.launch("assay_find_places",
+                 {divided(std::int64_t{t.q_capacity} + t.k_capacity, kThreads), kThreads, 0, stream}, {&p});
+  program.launch("assay_find_state", {q_lists * t.most_k_blocks, kBlock, 0, stream}, {&p});
+  program.launch("assay_make_list", {divided(q_lists + k_lists, kThreads / 32), kThreads, 0, stream}, {&p});
 }
 
 void FlexAttention::forward(const ForwardArgs& args, cudaStream_t stream) const {
   check(mods_, args);
-  const auto program = compiler_->program(forward_source(mods_, head_, tilings_), target_, texts_of(mods_));
+  const LoadedProgram& program = forward_program();
   ForwardParams p{problem_of(mods_, args.sequences, args.mask),
                   args.q,
                   args.k,
@@ -133,7 +156,7 @@ void FlexAttention::forward(const ForwardArgs& args, cudaStream_t stream) const 
                   args.o,
                   row_view(args.sequences, args.lse)};
   const Tiling& tiling = tilings_.forward;
-  program->launch(
+  program.launch(
       "assay_forward",
       {std::int64_t{p.problem.tables.q_capacity} * (kBlock / tiling.tile_q) * args.sequences.q_heads,
        32 * tiling.warps, forward_shared_bytes(tiling, head_.head_size), stream},
@@ -142,7 +165,7 @@ void FlexAttention::forward(const ForwardArgs& args, cudaStream_t stream) const 
 
 void FlexAttention::backward(const BackwardArgs& args, cudaStream_t stream) const {
   check(mods_, args);
-  const auto program = compiler_->program(backward_source(mods_, head_, tilings_), target_, texts_of(mods_));
+  const LoadedProgram& program = backward_program();
   const Sequences& s = args.sequences;
   BackwardParams p{.problem = problem_of(mods_, s, args.mask),
                    .q = args.q,
@@ -164,25 +187,25 @@ void FlexAttention::backward(const BackwardArgs& args, cudaStream_t stream) cons
   for (int slot = 0; slot < kMaxLearnable; ++slot) p.learnable[slot] = begin_sums(args, slot, sums, stream);
 
   constexpr int kThreads = 128;
-  program->launch("assay_find_delta", {divided(query_statistics(s), kThreads / 32), kThreads, 0, stream},
-                  {&p});
+  program.launch("assay_find_delta", {divided(query_statistics(s), kThreads / 32), kThreads, 0, stream},
+                 {&p});
   const Tiling &keys = tilings_.backward_keys, &queries = tilings_.backward_queries;
   const BlockTables& t = p.problem.tables;
-  program->launch("assay_backward_keys",
-                  {std::int64_t{t.k_capacity} * (kBlock / keys.tile_k) * s.kv_heads, 32 * keys.warps,
-                   backward_keys_shared_bytes(keys, head_.head_size), stream},
-                  {&p});
-  program->launch("assay_backward_queries",
-                  {std::int64_t{t.q_capacity} * (kBlock / queries.tile_q) * s.q_heads, 32 * queries.warps,
-                   backward_queries_shared_bytes(queries, head_.head_size), stream},
-                  {&p});
+  program.launch("assay_backward_keys",
+                 {std::int64_t{t.k_capacity} * (kBlock / keys.tile_k) * s.kv_heads, 32 * keys.warps,
+                  backward_keys_shared_bytes(keys, head_.head_size), stream},
+                 {&p});
+  program.launch("assay_backward_queries",
+                 {std::int64_t{t.q_capacity} * (kBlock / queries.tile_q) * s.q_heads, 32 * queries.warps,
+                  backward_queries_shared_bytes(queries, head_.head_size), stream},
+                 {&p});
   for (int slot = 0; slot < kMaxLearnable; ++slot) {
     if (p.learnable[slot].fixed == nullptr)
       continue;
     long long count = args.learnable_sizes[slot];
     float* to = args.learnable_gradients[slot];
-    program->launch("assay_unfix", {divided(count, 256), 256, 0, stream},
-                    {&p.learnable[slot].fixed, &to, &count, &p.fixed_one});
+    program.launch("assay_unfix", {divided(count, 256), 256, 0, stream},
+                   {&p.learnable[slot].fixed, &to, &count, &p.fixed_one});
   }
 }
 

@@ -37,7 +37,7 @@ struct Sequences {
   const int* k_starts = nullptr;
   std::int64_t q_rows = 0, k_rows = 0;  ///< packed only
   float scale = 0.0f;                   ///< usually 1/√head_size
-  BufferTable buffers;
+  BufferTable buffers = {};
 
   bool packed() const { return q_starts != nullptr; }
 };
@@ -104,11 +104,16 @@ class FlexAttention {
   const Tilings& tilings() const { return tilings_; }
 
  private:
+  struct Programs;
+  const LoadedProgram& forward_program() const;
+  const LoadedProgram& backward_program() const;
+
   std::shared_ptr<Compiler> compiler_;
   Mods mods_;
   HeadType head_;
   Target target_;
   Tilings tilings_;
+  std::shared_ptr<Programs> programs_;  ///< found once: keys are hashes over all of the source
 };
 
 /// The current device's own code.

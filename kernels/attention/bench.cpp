@@ -36,7 +36,7 @@ struct Point {
   double visible_fraction;  ///< of length² pairs
 };
 
-/// data[0] of each example: cap, slopes, window or documents.
+/// data[0] of each: cap, slopes, window or documents.
 std::vector<std::uint32_t> buffer_of(const std::string& name, int length) {
   std::vector<std::uint32_t> words;
   const auto add_float = [&](float x) {

@@ -97,11 +97,10 @@ int spill_limit(const Point& point) {
   return (point.sm == 80 || point.sm == 90) && !loads ? 0 : 128;
 }
 
-class AttentionPrograms : public ::testing::TestWithParam<Point> {};
-
-TEST_P(AttentionPrograms, compile_without_a_gpu_and_keep_their_sums_in_registers) {
+void expect_compiles_into_registers(const Point& point) {
+  SCOPED_TRACE(point.name());
   Compiler compiler;
-  const auto& [named, sm, head] = GetParam();
+  const auto& [named, sm, head] = point;
   const Target target{sm, false};
   const Tilings tilings = choose_tilings(head, target);
   for (const std::string& source :
@@ -112,17 +111,24 @@ TEST_P(AttentionPrograms, compile_without_a_gpu_and_keep_their_sums_in_registers
     EXPECT_EQ(kernels.size(), 4u) << image->log;
     for (const Kernel& kernel : kernels) {
       EXPECT_GT(kernel.registers, 0) << kernel.name;
-      EXPECT_LE(kernel.spilled_bytes, spill_limit(GetParam()))
+      EXPECT_LE(kernel.spilled_bytes, spill_limit(point))
           << kernel.name << ", " << kernel.registers << " registers";
     }
   }
 }
 
+class AttentionPrograms : public ::testing::TestWithParam<Point> {};
+
+TEST_P(AttentionPrograms, compile_without_a_gpu_and_keep_their_sums_in_registers) {
+  expect_compiles_into_registers(GetParam());
+}
+
 INSTANTIATE_TEST_SUITE_P(Sampled, AttentionPrograms, ::testing::ValuesIn(sampled_points()),
                          [](const auto& info) { return info.param.name(); });
-// Minutes; --gtest_also_run_disabled_tests.
-INSTANTIATE_TEST_SUITE_P(DISABLED_Whole, AttentionPrograms, ::testing::ValuesIn(all_points()),
-                         [](const auto& info) { return info.param.name(); });
+// Eight minutes: --gtest_also_run_disabled_tests.
+TEST(AttentionProgramsTable, DISABLED_every_example_for_every_gpu_size_and_type) {
+  for (const Point& point : all_points()) expect_compiles_into_registers(point);
+}
 
 const HeadType kHead{64, ElementType::kFloat16};
 const Target kTarget{80, false};
@@ -190,6 +196,20 @@ TEST_F(CompilerTest, a_damaged_file_is_compiled_again_and_replaced) {
   EXPECT_EQ(compiler.counters().rejected_files, 1);
   EXPECT_EQ(Compiler(folder_).image(source, kTarget, {})->code, code);
   EXPECT_EQ(only_file(), file);
+}
+
+TEST_F(CompilerTest, a_file_of_another_program_under_this_name_is_compiled_again) {
+  const std::string source = source_of(causal());
+  const std::string code = Compiler(folder_).image(source, kTarget, {})->code;
+  const fs::path file = only_file(), kept = folder_ / "kept";
+  fs::rename(file, kept);
+  Compiler(folder_).image(source_of(sliding_window()), kTarget, {});
+  for (const auto& entry : fs::directory_iterator(folder_))
+    if (entry.path() != kept)
+      fs::rename(entry.path(), file);
+  Compiler compiler(folder_);
+  EXPECT_EQ(compiler.image(source, kTarget, {})->code, code);
+  EXPECT_EQ(compiler.counters().rejected_files, 1);
 }
 
 TEST_F(CompilerTest, a_folder_that_cannot_be_made_is_refused) {

@@ -55,6 +55,14 @@ bool mask_mod(int b, int h, int q, int k, const Buffers& buffers) {
           .mask_by_sequence = false};
 }
 
+Mods head_windows() {
+  return {.mask_mod = R"(
+bool mask_mod(int b, int h, int q, int k, const Buffers& buffers) {
+  return k <= q && q - k <= buffers.get<int>(0, h);
+})",
+          .mask_by_sequence = false};
+}
+
 Mods document() {
   return {.mask_mod = R"(
 bool mask_mod(int b, int h, int q, int k, const Buffers& buffers) {
@@ -117,6 +125,7 @@ std::vector<NamedMods> example_mods() {
           {"causal_softcap_exact", causal_softcap_exact()},
           {"causal_alibi", causal_alibi()},
           {"sliding_window", sliding_window()},
+          {"head_windows", head_windows()},
           {"document", document()},
           {"prefix_lm", prefix_lm()},
           {"relative_bias", relative_bias()},

@@ -20,6 +20,8 @@ Mods causal_softcap_exact();
 Mods causal_alibi();
 /// 0 ≤ q − k ≤ window. data[0]: i32 window.
 Mods sliding_window();
+/// The same with a window a head. data[0]: i32 [q_heads].
+Mods head_windows();
 /// Causal inside documents. data[0]: i32 [sequences, q_length] document of each token (dense, as many keys as
 /// queries).
 Mods document();

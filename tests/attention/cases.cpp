@@ -37,6 +37,8 @@ void fill_buffers(Sample& s, std::mt19937_64& random) {
       s.float_buffers[0].push_back(std::exp2(-1.0f - static_cast<float>(h)));
   if (name == "sliding_window")
     s.int_buffers[0] = {37};
+  if (name == "head_windows")
+    for (int h = 0; h < s.c.q_heads; ++h) s.int_buffers[0].push_back(9 + 60 * h);
   if (name == "document")
     for (std::size_t b = 0; b < s.c.q_lengths.size(); ++b)
       for (int i = 0; i < s.c.q_lengths[0]; ++i)
@@ -161,16 +163,16 @@ std::vector<Case> all_cases(int most) {
   const std::vector<Case> table = {
       {"none", {1}, {1}},
       {"none", {128}, {128}},
-      {"none", {129, 129}, {65, 65}, false, 4, 2, 128, kHalf},
+      {"none", {129, 129}, {65, 65}, false, 2, 1, 128, kHalf},
       {"none", {40, 129}, {0, 300}, true, 2, 1, 64},
       {"causal", {1}, {1}, false, 1, 1, 128},
       {"causal", {63}, {63}, false, 1, 1, 32},
-      {"causal", {140, 140}, {140, 140}, false, 4, 2, 128, kBrain, true},
+      {"causal", {140, 140}, {140, 140}, false, 2, 1, 128, kBrain, true},
       {"causal", {257}, {257}, false, 1, 1, 64, kHalf},
       {"causal", {130}, {300}, false, 1, 1, 96},
       {"causal", {1, 17, 128, 200, 0, 90}, {1, 17, 128, 200, 0, 90}, true, 2, 1, 64, kBrain, true, 5},
       {"causal", {70, 150}, {200, 30}, true, 4, 1, 64},  // keys without queries
-      {"causal", {70, 150}, {200, 30}, true, 4, 1, 128, kHalf},
+      {"causal", {70, 150}, {200, 30}, true, 2, 1, 128, kHalf},
       {"causal_softcap", {140}, {140}, false, 2, 1, 128, kHalf},
       {"causal_softcap_exact", {190}, {190}, false, 1, 1, 64},
       {"softcap_with_derivative", {150}, {150}, false, 1, 1, 64},
@@ -179,6 +181,8 @@ std::vector<Case> all_cases(int most) {
       {"sliding_window", {270}, {270}, false, 1, 1, 64},
       {"sliding_window", {150}, {30}, false, 2, 1, 64, kBrain, true},  // queries without keys
       {"sliding_window", {150, 10}, {30, 10}, true, 2, 1, 128, kHalf, true},
+      {"head_windows", {140}, {140}, false, 4, 2, 64},
+      {"head_windows", {140, 20}, {140, 20}, true, 2, 1, 128, kHalf},
       {"document", {170, 170}, {170, 170}, false, 2, 1, 64},
       {"prefix_lm", {140, 140}, {140, 140}, false, 1, 1, 128, kHalf},
       {"relative_bias", {90, 90}, {90, 90}, false, 4, 2, 64},
@@ -190,6 +194,7 @@ std::vector<Case> all_cases(int most) {
       {"causal_softcap", {600}, {600}, false, 4, 1, 128},
       {"causal_alibi", {520, 520}, {520, 520}, false, 4, 2, 128},
       {"sliding_window", {520}, {520}, false, 2, 1, 128},
+      {"head_windows", {520, 520}, {520, 520}, false, 8, 2, 128},
       {"document", {900, 900}, {900, 900}, false, 2, 1, 128},
       {"prefix_lm", {520, 520}, {520, 520}, false, 2, 1, 128},
       {"relative_bias", {700}, {700}, false, 4, 2, 128},

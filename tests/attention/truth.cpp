@@ -32,6 +32,8 @@ oracle::Mods oracle_mods(const Sample& s) {
   const auto causal = [](int, int, int q, int k) { return k <= q; };
   if (name == "sliding_window") {
     mods.mask = [&s](int, int, int q, int k) { return k <= q && q - k <= s.int_buffers[0][0]; };
+  } else if (name == "head_windows") {
+    mods.mask = [&s](int, int h, int q, int k) { return k <= q && q - k <= s.int_buffers[0][h]; };
   } else if (name == "document") {
     mods.mask = [&s](int b, int, int q, int k) {
       const int* ids = &s.int_buffers[0][static_cast<std::size_t>(b) * s.c.q_lengths[0]];

@@ -43,6 +43,11 @@ struct Window {
     return k <= q && q - k <= buffers.get<int>(0, 0);
   }
 };
+struct HeadWindows {
+  bool mask_mod(int, int h, int q, int k, const Buffers& buffers) {
+    return k <= q && q - k <= buffers.get<int>(0, h);
+  }
+};
 struct Document {
   bool mask_mod(int b, int, int q, int k, const Buffers& buffers) {
     const long long first = static_cast<long long>(b) * buffers.q_length;
@@ -123,8 +128,10 @@ void run(cases::Sample& s, const Mods& mods) {
                         block_tables(mods, q, workspace.data())};
   const BlockTables& t = problem.tables;
   const auto launch = [](const emulated::Grid& grid, const std::function<void()>& kernel) {
-    emulated::run(grid, kernel);
-    device::require_copies_done();
+    emulated::run(grid, [&] {
+      kernel();
+      device::require_copies_done();
+    });
   };
   const unsigned lists = static_cast<unsigned>(t.heads * (t.q_lists + t.k_lists));
   launch({(static_cast<unsigned>(t.q_capacity + t.k_capacity) + 127) / 128, 128},
@@ -216,6 +223,7 @@ const std::map<std::string, Run>& runs() {
       {"softcap_with_derivative", run_mods<SoftcapWithDerivative, true, true>},
       {"causal_alibi", run_mods<Alibi, true, true>},
       {"sliding_window", run_mods<Window, false, true>},
+      {"head_windows", run_mods<HeadWindows, false, true>},
       {"document", run_mods<Document, false, true>},
       {"prefix_lm", run_mods<PrefixLm, false, true>},
       {"relative_bias", run_mods<RelativeBias, true, true, 1>},

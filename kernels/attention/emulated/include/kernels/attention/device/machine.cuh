@@ -184,21 +184,17 @@ struct Copy {
   int bytes;
   bool valid;
 };
-/// Groups of copies of a thread that have not happened yet; the last one is not committed.
-using Copies = std::vector<std::vector<Copy>>;
-inline Copies& copies_of(int thread) {
-  static Copies all[1024];
-  if (all[thread].empty())
-    all[thread].emplace_back();
-  return all[thread];
+/// Groups of copies of each thread that have not happened yet; the last one is not committed.
+inline std::vector<std::vector<Copy>>& copies_of_mine() {
+  static std::vector<std::vector<Copy>> all[1024];
+  auto& mine = all[thread_index()];
+  if (mine.empty())
+    mine.emplace_back();
+  return mine;
 }
-inline Copies& copies_of_mine() {
-  return copies_of(thread_index());
-}
-/// After a kernel: a copy that nobody waited for may land anywhen.
+/// At a thread's end: a copy that nobody waited for may land anywhen.
 inline void require_copies_done() {
-  for (int thread = 0; thread < 1024; ++thread)
-    for (const auto& group : copies_of(thread)) require(group.empty(), "a wait for every copy");
+  for (const auto& group : copies_of_mine()) require(group.empty(), "a wait for every copy");
 }
 inline void copy16(char* to, const char* from, bool valid) {
   require(reinterpret_cast<std::uintptr_t>(to) % 16 == 0 &&
