@@ -121,7 +121,7 @@ TEST_P(GpuAttention, code_of_older_gpus_is_right_too) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, GpuAttention, ::testing::ValuesIn(cases::all_cases(4096)),
+INSTANTIATE_TEST_SUITE_P(GpuCases, GpuAttention, ::testing::ValuesIn(cases::all_cases(4096)),
                          [](const auto& info) { return info.param.name(); });
 
 class GpuAttentionCalls : public ::testing::Test {
