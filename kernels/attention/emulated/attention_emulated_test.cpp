@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+// The source of the attention kernels, run on a CPU over the same cases as on a GPU. The mods are those of
+// example_mods, written out: the text itself is for NVRTC.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <type_traits>
+
+#include "kernels/attention/block_mask.hpp"
+#include "kernels/attention/device/backward_delta.cuh"
+#include "kernels/attention/device/backward_keys.cuh"
+#include "kernels/attention/device/backward_queries.cuh"
+#include "kernels/attention/device/block_mask.cuh"
+#include "kernels/attention/device/forward.cuh"
+#include "kernels/attention/example_mods.hpp"
+#include "tests/attention/cases.hpp"
+
+namespace assay::kernels::attention {
+namespace {
+
+using device::Buffers;
+
+struct NoMods {};
+struct Causal {
+  bool mask_mod(int, int, int q, int k, const Buffers&) { return k <= q; }
+};
+struct Softcap : Causal {
+  template <class S>
+  S score_mod(S score, int, int, int, int, const Buffers& buffers) {
+    const float cap = buffers.get<float>(0, 0);
+    return cap * device::tanh(score * device::reciprocal(cap));
+  }
+};
+struct Alibi : Causal {
+  template <class S>
+  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
+    return score + buffers.get<float>(0, h) * float(k - q);
+  }
+};
+struct Window {
+  bool mask_mod(int, int, int q, int k, const Buffers& buffers) {
+    return k <= q && q - k <= buffers.get<int>(0, 0);
+  }
+};
+struct HeadWindows {
+  bool mask_mod(int, int h, int q, int k, const Buffers& buffers) {
+    return k <= q && q - k <= buffers.get<int>(0, h);
+  }
+};
+struct Document {
+  bool mask_mod(int b, int, int q, int k, const Buffers& buffers) {
+    const long long first = static_cast<long long>(b) * buffers.q_length;
+    return k <= q && buffers.get<int>(0, first + q) == buffers.get<int>(0, first + k);
+  }
+};
+struct SoftcapWithDerivative : Softcap {
+  float score_mod_derivative(float, float modified, int, int, int, int, const Buffers& buffers) {
+    const float t = modified * device::reciprocal(buffers.get<float>(0, 0));
+    return 1.0f - t * t;
+  }
+};
+struct ApproximateSoftcap : Causal {
+  template <class S>
+  S score_mod(S score, int, int, int, int, const Buffers& buffers) {
+    const float cap = buffers.get<float>(0, 0);
+    return cap * device::tanh_approx(score * device::reciprocal(cap));
+  }
+};
+struct PrefixLm {
+  bool mask_mod(int b, int, int q, int k, const Buffers& buffers) {
+    return k <= q || k < buffers.get<int>(0, b);
+  }
+};
+struct FullBias {
+  template <class S>
+  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
+    const long long row = static_cast<long long>(h) * buffers.q_length + q;
+    return score + buffers.learnable<S>(0, row * buffers.k_length + k);
+  }
+};
+struct LearnableAlibi : Causal {
+  template <class S>
+  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
+    return score + buffers.learnable<S>(0, h) * float(k - q);
+  }
+};
+struct RelativeBias : Causal {
+  template <class S>
+  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
+    const int reach = buffers.integer(0);
+    const int distance = device::min(device::max(q - k, 0), reach);
+    return score + buffers.learnable<S>(0, static_cast<long long>(h) * (reach + 1) + distance);
+  }
+};
+
+template <class TheMods, class TheElement, int kSize, bool kScore, bool kMask, int kLearn>
+struct Common {
+  using Mods = TheMods;
+  using Element = TheElement;
+  static constexpr int kHeadSize = kSize, kLearnable = kLearn;
+  static constexpr bool kHasScore = kScore, kHasMask = kMask,
+                        kHasDerivative = std::is_same_v<TheMods, SoftcapWithDerivative>;
+};
+template <class Base, int kQ, int kK, int kW, int kS>
+struct Tiled : Base {
+  static constexpr int kTileQ = kQ, kTileK = kK, kWarps = kW, kStages = kS;
+};
+
+/// What FlexAttention's launcher does, on the emulated machine.
+template <class Base, class ForwardSetup, class KeysSetup, class QueriesSetup>
+void run(cases::Sample& s, const Mods& mods) {
+  const auto place = [](const void* host) { return const_cast<void*>(host); };
+  const BackwardArgs args = s.backward_args(place);
+  std::vector<std::byte> workspace(block_mask_bytes(mods, args.sequences) + 256, std::byte{0xff});
+  const Sequences& q = args.sequences;
+  const Problem problem{q.sequences,
+                        q.q_heads,
+                        q.kv_heads,
+                        q.q_length,
+                        q.k_length,
+                        q.q_starts,
+                        q.k_starts,
+                        static_cast<int>(q.q_rows),
+                        static_cast<int>(q.k_rows),
+                        q.scale,
+                        q.buffers,
+                        block_tables(mods, q, workspace.data())};
+  const BlockTables& t = problem.tables;
+  const auto launch = [](const emulated::Grid& grid, const std::function<void()>& kernel) {
+    emulated::run(grid, [&] {
+      kernel();
+      device::require_copies_done();
+    });
+  };
+  const unsigned lists = static_cast<unsigned>(t.heads * (t.q_lists + t.k_lists));
+  launch({(static_cast<unsigned>(t.q_capacity + t.k_capacity) + 127) / 128, 128},
+         [&] { device::find_places(problem); });
+  launch({static_cast<unsigned>(t.heads * t.q_lists * t.most_k_blocks), kBlock},
+         [&] { device::find_state<Base>(problem); });
+  launch({(lists + 3) / 4, 128}, [&] { device::make_list(problem); });
+
+  const long long rows = s.c.packed ? s.q_rows() : q.q_length,
+                  per_sequence = s.c.packed ? 0 : rows * q.q_heads;
+  const RowView lse{const_cast<float*>(args.lse), per_sequence, rows};
+  const ForwardParams forward{problem, args.q, args.k, args.v, args.o, lse};
+  using Forward = device::Forward<ForwardSetup>;
+  launch({static_cast<unsigned>(t.q_capacity * (kBlock / ForwardSetup::kTileQ) * q.q_heads),
+          32 * ForwardSetup::kWarps, 1, Forward::kSharedBytes},
+         [&] { Forward::run(forward); });
+
+  std::vector<float> delta(s.lse.size(), NAN);
+  BackwardParams p{problem,
+                   args.q,
+                   args.k,
+                   args.v,
+                   args.o,
+                   args.d_o,
+                   args.d_q,
+                   args.d_k,
+                   args.d_v,
+                   lse,
+                   {const_cast<float*>(args.d_lse), per_sequence, rows},
+                   {delta.data(), per_sequence, rows},
+                   {},
+                   0x1p40f,
+                   s.c.packed ? 1 : q.sequences,
+                   static_cast<int>(rows)};
+  std::vector<unsigned long long> fixed(s.learnable_gradient.size());
+  std::fill(s.learnable_gradient.begin(), s.learnable_gradient.end(), 0.0f);
+  p.learnable[0].fixed = fixed.empty() ? nullptr : fixed.data();
+  p.learnable[0].sum = s.learnable_gradient.data();
+  launch({(static_cast<unsigned>(s.lse.size()) + 3) / 4, 128}, [&] { device::find_delta<Base>(p); });
+  using Keys = device::BackwardKeys<KeysSetup>;
+  launch({static_cast<unsigned>(t.k_capacity * (kBlock / KeysSetup::kTileK) * q.kv_heads),
+          32 * KeysSetup::kWarps, 1, Keys::kSharedBytes},
+         [&] { Keys::run(p); });
+  using Queries = device::BackwardQueries<QueriesSetup>;
+  launch({static_cast<unsigned>(t.q_capacity * (kBlock / QueriesSetup::kTileQ) * q.q_heads),
+          32 * QueriesSetup::kWarps, 1, Queries::kSharedBytes},
+         [&] { Queries::run(p); });
+  for (std::size_t i = 0; i < fixed.size(); ++i)
+    s.learnable_gradient[i] += device::from_fixed(fixed[i], 0x1p40f);
+}
+
+/// Small tiles, several stages, several fragments: each is some architecture's.
+template <class TheMods, bool kScore, bool kMask, int kLearn, class Element, int kSize>
+void run_tiled(cases::Sample& s, const Mods& mods) {
+  using Base = Common<TheMods, Element, kSize, kScore, kMask, kLearn>;
+  if (kSize <= 64)
+    run<Base, Tiled<Base, 64, 64, 4, 1>, Tiled<Base, 32, 64, 4, 1>, Tiled<Base, 64, 32, 4, 3>>(s, mods);
+  else
+    run<Base, Tiled<Base, 128, 64, 4, 1>, Tiled<Base, 64, 64, 4, 2>, Tiled<Base, 64, 64, 4, 1>>(s, mods);
+}
+
+/// Two kinds of heads; all kinds where nothing but the head is asked about.
+template <class TheMods, bool kScore, bool kMask, int kLearn = 0, bool kAllHeads = false>
+void run_mods(cases::Sample& s, const Mods& mods) {
+  const bool half = s.c.type == ElementType::kFloat16;
+  if constexpr (kAllHeads) {
+    if (s.c.head_size == 32)
+      return run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 32>(s, mods);
+    if (s.c.head_size == 64 && half)
+      return run_tiled<TheMods, kScore, kMask, kLearn, device::Half, 64>(s, mods);
+    if (s.c.head_size == 96)
+      return run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 96>(s, mods);
+    if (s.c.head_size == 128 && !half)
+      return run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 128>(s, mods);
+  }
+  if (s.c.head_size == 128 && half)
+    return run_tiled<TheMods, kScore, kMask, kLearn, device::Half, 128>(s, mods);
+  ASSERT_TRUE(s.c.head_size == 64 && !half) << "not a case for the emulator";
+  run_tiled<TheMods, kScore, kMask, kLearn, device::Bfloat16, 64>(s, mods);
+}
+
+using Run = void (*)(cases::Sample& s, const Mods& mods);
+const std::map<std::string, Run>& runs() {
+  static const std::map<std::string, Run> kRuns = {
+      {"none", run_mods<NoMods, false, false>},
+      {"causal", run_mods<Causal, false, true, 0, true>},
+      {"causal_softcap", run_mods<ApproximateSoftcap, true, true>},
+      {"causal_softcap_exact", run_mods<Softcap, true, true>},
+      {"softcap_with_derivative", run_mods<SoftcapWithDerivative, true, true>},
+      {"causal_alibi", run_mods<Alibi, true, true>},
+      {"sliding_window", run_mods<Window, false, true>},
+      {"head_windows", run_mods<HeadWindows, false, true>},
+      {"document", run_mods<Document, false, true>},
+      {"prefix_lm", run_mods<PrefixLm, false, true>},
+      {"relative_bias", run_mods<RelativeBias, true, true, 1>},
+      {"full_bias", run_mods<FullBias, true, false, 1>},
+      {"learnable_alibi", run_mods<LearnableAlibi, true, true, 1>}};
+  return kRuns;
+}
+
+void run_emulated(cases::Sample& s) {
+  for (const NamedMods& named : example_mods()) {
+    if (named.name == s.c.mods) {
+      runs().at(named.name)(s, named.mods);
+      return;
+    }
+  }
+  FAIL() << "no example mods " << s.c.mods;
+}
+
+class EmulatedAttention : public ::testing::TestWithParam<cases::Case> {};
+
+TEST_P(EmulatedAttention, is_as_exact_as_the_plain_layer) {
+  cases::expect_right(GetParam(), run_emulated);
+}
+
+/// A barrier that is missing lets the fast warps poison a tile that the slow one still reads.
+TEST(EmulatedAttentionCases, a_slow_warp_changes_nothing) {
+  for (const int warp : {0, 3}) {
+    device::slow_warp() = warp;
+    cases::expect_right({"causal", {150}, {150}, false, 2, 1, 64}, run_emulated);
+    cases::expect_right({"causal", {150}, {150}, false, 1, 1, 128, ElementType::kFloat16}, run_emulated);
+  }
+  device::slow_warp() = -1;
+}
+
+TEST(EmulatedAttentionCases, every_example_is_run) {
+  std::set<std::string> run;
+  for (const cases::Case& c : cases::all_cases(300)) run.insert(c.mods);
+  for (const NamedMods& named : example_mods()) EXPECT_EQ(run.count(named.name), 1u) << named.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, EmulatedAttention, ::testing::ValuesIn(cases::all_cases(300)),
+                         [](const auto& info) { return info.param.name(); });
+
+}  // namespace
+}  // namespace assay::kernels::attention
