@@ -1,4 +1,4 @@
-# What `cmake --install` leaves: the kernels as a package (find_package(assay), assay::kernels), torch.ops.assay, the
+# What `cmake --install` leaves: the kernels as a package (find_package(assay), assay::kernels, assay::attention), torch.ops.assay, the
 # program. Our warning and sanitizer flags stay here: rooms link assay_flags for the build only.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -9,7 +9,8 @@ target_include_directories(assay_kernels INTERFACE
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/assay> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(assay_kernels INTERFACE cxx_std_20)
 set_target_properties(assay_kernels PROPERTIES EXPORT_NAME kernels)
-install(TARGETS assay_kernels EXPORT assayTargets ARCHIVE)
+set_target_properties(assay_attention PROPERTIES EXPORT_NAME attention)
+install(TARGETS assay_kernels assay_attention EXPORT assayTargets ARCHIVE)
 install(DIRECTORY kernels/common kernels/nf4 kernels/backprop kernels/attention DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/assay/kernels
         FILES_MATCHING PATTERN "*.hpp" PATTERN "*-inl.hpp" EXCLUDE PATTERN "autograd" EXCLUDE PATTERN "emulated" EXCLUDE)
 

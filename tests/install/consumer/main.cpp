@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dequantizes one block of NF4 through the installed package and refuses a malformed one.
+// Dequantizes one block of NF4 through the installed package and refuses a malformed one; links attention.
+#include <assay/kernels/attention/attention.hpp>
 #include <assay/kernels/nf4/dequantize.hpp>
 #include <assay/kernels/nf4/dequantize_cpu.hpp>
 #include <cstdio>
@@ -14,6 +15,12 @@ static int fail(const char* expected) {
 }
 
 int main() {
+  namespace attention = assay::kernels::attention;
+  if (attention::block_mask_bytes(
+          {}, {.sequences = 1, .q_heads = 1, .kv_heads = 1, .q_length = 1, .k_length = 1}) == 0) {
+    return fail("a block mask that takes memory");
+  }
+
   // Nibbles 15, 7, 0, … are the table's 1, 0 and -1: with absmax 2 the weights 2, 0, -2, 0, -2, …
   std::vector<unsigned char> packed(32, 0x07);
   packed[0] = 0xf7;
