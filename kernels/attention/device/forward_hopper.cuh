@@ -14,6 +14,15 @@
 
 namespace assay::kernels::attention::device {
 
+/// A matrix in shared memory, 64 elements (128 bytes) a row, swizzled; groups of eight rows lie 1024 bytes
+/// apart. `next_columns`: bytes to the next 64 columns, where rows are the depth of the product (else not
+/// used).
+ASSAY_INLINE unsigned long long matrix_at(const char* at, int next_columns) {
+  const unsigned long long kSwizzle128 = 1ull << 62;
+  return kSwizzle128 | static_cast<unsigned long long>(1024 >> 4) << 32 |
+         static_cast<unsigned long long>(next_columns >> 4) << 16 | (shared_address(at) & 0x3ffff) >> 4;
+}
+
 template <class Setup>
 class ForwardHopper {
   using Element = typename Setup::Element;

@@ -95,15 +95,6 @@ ASSAY_INLINE void pin(float (&d)[kParts][4]) {
     for (int e = 0; e < 4; ++e) asm volatile("" : "+f"(d[n][e])::"memory");
 }
 
-/// A matrix in shared memory, 64 elements (128 bytes) a row, swizzled; groups of eight rows lie 1024 bytes
-/// apart. `next_columns`: bytes to the next 64 columns, where rows are the depth of the product (else not
-/// used).
-ASSAY_INLINE unsigned long long matrix_at(const char* at, int next_columns) {
-  const unsigned long long kSwizzle128 = 1ull << 62;
-  return kSwizzle128 | static_cast<unsigned long long>(1024 >> 4) << 32 |
-         static_cast<unsigned long long>(next_columns >> 4) << 16 | (shared_address(at) & 0x3ffff) >> 4;
-}
-
 #define ASSAY_PART(n) "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])
 #define ASSAY_NAMES_64                                                     \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
