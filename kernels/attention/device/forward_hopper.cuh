@@ -11,6 +11,7 @@
 #include "kernels/attention/device/hopper.cuh"
 #include "kernels/attention/device/mods.cuh"
 #include "kernels/attention/device/sequence.cuh"
+#include "kernels/attention/device/soft_rows.cuh"
 
 namespace assay::kernels::attention::device {
 
@@ -61,7 +62,9 @@ class ForwardHopper {
         list_(list),
         sequence_(place.sequence),
         head_(head),
-        q0_(place.block * kBlock) {
+        q0_(place.block * kBlock),
+        soft_({p.base.problem.scale, place.sequence, head, q0_ + my_row(), q_rows_.count, k_rows_.count},
+              buffers_) {
     q_tile_ = shared_memory();
     barriers_ = reinterpret_cast<Barriers*>(q_tile_ + (1 + 2 * kStages) * kTileBytes);
   }
@@ -160,8 +163,8 @@ class ForwardHopper {
       wait_for_products<0>();
       pin(s);
       release(&barriers_->k_empty[0]);
-      soften(s, list_.entries[0]);
-      round(s, p);
+      soft_.soften(s, list_.entries[0]);
+      soft_.round(s, p);
     }
     for (int step = 1; step < steps; ++step) {
       const int entry = list_.entries[step], stage = step % kStages, before = (step - 1) % kStages;
@@ -174,12 +177,12 @@ class ForwardHopper {
       wait_for_products<1>();
       pin(s);
       release(&barriers_->k_empty[stage]);
-      soften(s, entry);
+      soft_.soften(s, entry);
       wait_for_products<0>();
       pin(o);
       release(&barriers_->v_empty[before]);
-      rescale(o);
-      round(s, p);
+      soft_.rescale(o);
+      soft_.round(s, p);
     }
     if (steps > 0) {
       wait_for(&barriers_->v_full[(steps - 1) % kStages], parity(steps - 1));
@@ -227,97 +230,18 @@ class ForwardHopper {
     meet(kTail, kWorkers);
   }
 
-  /// Products to 2^(score − maximum), the sums' new maximum and what the old ones shrink by.
-  ASSAY_INLINE void soften(float (&s)[16][4], int entry) {
-    const float scale = p_.base.problem.scale;
-    float unit =
-        Setup::kHasScore ? kLog2E : scale * kLog2E;  // what a score is multiplied with, as part of exp2's sum
-    if (!Setup::kHasScore && !(scale > 0.0f)) {      // then its largest is not the largest product
-#pragma unroll
-      for (int n = 0; n < 16; ++n)
-#pragma unroll
-        for (int e = 0; e < 4; ++e) s[n][e] *= unit;
-      unit = 1.0f;
-    }
-    if (entry % 2 != 0)
-      modify<false>(s, entry / 2 * kBlock);
-    else
-      modify<true>(s, entry / 2 * kBlock);
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float most = largest_[half];
-#pragma unroll
-      for (int n = 0; n < 16; ++n) most = larger(most, larger(s[n][2 * half], s[n][2 * half + 1]));
-      most = larger(most, shuffle_xor(most, 1));
-      most = larger(most, shuffle_xor(most, 2));
-      const float shift = most == -infinity() ? 0.0f : most * unit;  // nothing seen yet: 2^(−∞ − 0) = 0
-      keep_[half] = exp2_approx(fused(largest_[half], unit, -shift));
-      largest_[half] = most;
-      float sum = sum_[half] * keep_[half];
-#pragma unroll
-      for (int n = 0; n < 16; ++n)
-#pragma unroll
-        for (int e = 2 * half; e < 2 * half + 2; ++e) {
-          s[n][e] = exp2_approx(fused(s[n][e], unit, -shift));
-          sum += s[n][e];
-        }
-      sum_[half] = sum;
-    }
-    unit_ = unit;
-  }
-
-  template <bool kPartial>
-  ASSAY_INLINE void modify(float (&s)[16][4], int k0) const {
-    if constexpr (!kPartial && !Setup::kHasScore)
-      return;
-    const int t = lane_index() % 4, q = q0_ + my_row();
-#pragma unroll
-    for (int n = 0; n < 16; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        Place at{sequence_, head_, q + e / 2 * 8, k0 + n * 8 + t * 2 + e % 2};
-        bool seen = true;
-        if constexpr (kPartial) {  // mods are never asked about rows that are not there
-          seen = at.q < q_rows_.count && at.k < k_rows_.count;
-          at.q = seen ? at.q : 0, at.k = seen ? at.k : 0;
-          seen = seen && visible<Setup>(at, buffers_);
-        }
-        if constexpr (Setup::kHasScore)
-          s[n][e] = modified<Setup>(s[n][e] * p_.base.problem.scale, at, buffers_);
-        s[n][e] = seen ? s[n][e] : -infinity();
-      }
-  }
-
-  ASSAY_INLINE void rescale(float (&o)[kHeadSize / 8][4]) const {
-#pragma unroll
-    for (int n = 0; n < kHeadSize / 8; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) o[n][e] *= keep_[e / 2];
-  }
-
-  static ASSAY_INLINE void round(const float (&s)[16][4], unsigned (&p)[8][4]) {
-#pragma unroll
-    for (int depth = 0; depth < 8; ++depth)
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-        p[depth][i] = pack<Element>(s[2 * depth + i / 2][i % 2 * 2], s[2 * depth + i / 2][i % 2 * 2 + 1]);
-  }
-
   /// o and lse to memory: through this warp's rows of the query tile, in vectors of 16 bytes.
-  ASSAY_INLINE void finish(float (&o)[kHeadSize / 8][4]) const {
+  ASSAY_INLINE void finish(float (&o)[kHeadSize / 8][4]) {
     meet(kMine + my_group(), kWarpgroup);  // nobody multiplies with these queries any more
     const int t = lane_index() % 4, first = my_row() - lane_index() / 4;
     float factor[2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      float sum = sum_[half];
-      sum += shuffle_xor(sum, 1);
-      sum += shuffle_xor(sum, 2);
-      factor[half] = sum == 0.0f ? 0.0f : 1.0f / sum;
+      float lse;
+      soft_.finish(half, factor[half], lse);
       const int row = q0_ + my_row() + half * 8;
       if (t == 0 && row < q_rows_.count)
-        *rows_at(p_.base.lse, sequence_, head_, q_rows_.begin + row) =
-            sum == 0.0f ? -infinity() : (largest_[half] * unit_ + log2_approx(sum)) * kLn2;
+        *rows_at(p_.base.lse, sequence_, head_, q_rows_.begin + row) = lse;
     }
     const auto staged = [&](int row, int chunk) {
       return q_tile_ + chunk / 8 * kColumnsBytes + row * 128 + ((chunk % 8) ^ (row % 8)) * 16;
@@ -345,8 +269,7 @@ class ForwardHopper {
   const int sequence_, head_, q0_;
   char* q_tile_;
   Barriers* barriers_;
-  float largest_[2] = {-infinity(), -infinity()}, sum_[2] = {0.0f, 0.0f}, keep_[2] = {0.0f, 0.0f};
-  float unit_ = 1.0f;
+  SoftRows<Setup> soft_;
 };
 
 }  // namespace assay::kernels::attention::device
