@@ -10,6 +10,7 @@
 #include "kernels/attention/block_mask.hpp"
 #include "kernels/attention/check.hpp"
 #include "kernels/attention/program_source.hpp"
+#include "kernels/attention/tensor_map.hpp"
 #include "kernels/common/cuda_check.hpp"
 
 namespace assay::kernels::attention {
@@ -50,6 +51,17 @@ std::int64_t divided(std::int64_t n, std::int64_t by) {
 
 bool sums_in_fixed_point(const BackwardArgs& args, int slot) {
   return args.deterministic && args.learnable_gradients[slot] != nullptr;
+}
+
+/// The same with tensors as the copy engine sees them. Without keys nobody reads those: the queries stand in.
+ForwardHopperParams hopper_params(const ForwardParams& base, const ForwardArgs& args, const HeadType& head) {
+  const Sequences& s = args.sequences;
+  const int q_rows = static_cast<int>(s.packed() ? s.q_rows : s.q_length);
+  const int k_rows = static_cast<int>(s.packed() ? s.k_rows : s.k_length);
+  ForwardHopperParams p{base, tensor_map(args.q, head, s.q_heads, s, q_rows, "q"), {}, {}};
+  p.k = k_rows > 0 ? tensor_map(args.k, head, s.kv_heads, s, k_rows, "k") : p.q;
+  p.v = k_rows > 0 ? tensor_map(args.v, head, s.kv_heads, s, k_rows, "v") : p.q;
+  return p;
 }
 
 /// Where sums of a slot begin, which start as zeros.
@@ -156,11 +168,15 @@ void FlexAttention::forward(const ForwardArgs& args, cudaStream_t stream) const 
                   args.o,
                   row_view(args.sequences, args.lse)};
   const Tiling& tiling = tilings_.forward;
-  program.launch(
-      "assay_forward",
-      {std::int64_t{p.problem.tables.q_capacity} * (kBlock / tiling.tile_q) * args.sequences.q_heads,
-       32 * tiling.warps, forward_shared_bytes(tiling, head_.head_size), stream},
-      {&p});
+  const Launch launch{
+      std::int64_t{p.problem.tables.q_capacity} * (kBlock / tiling.tile_q) * args.sequences.q_heads,
+      32 * tiling.warps, forward_shared_bytes(tiling, head_.head_size), stream};
+  if (!tiling.hopper)
+    return program.launch("assay_forward", launch, {&p});
+  if (launch.blocks == 0 || query_statistics(args.sequences) == 0)
+    return;
+  ForwardHopperParams hopper = hopper_params(p, args, head_);
+  program.launch("assay_forward_hopper", launch, {&hopper});
 }
 
 void FlexAttention::backward(const BackwardArgs& args, cudaStream_t stream) const {

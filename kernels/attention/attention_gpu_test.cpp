@@ -121,6 +121,23 @@ TEST_P(GpuAttention, code_of_older_gpus_is_right_too) {
   }
 }
 
+TEST_P(GpuAttention, warpgroups_without_turns_are_right_too) {
+  const Case& c = GetParam();
+  if (current_target().sm != 90 || c.head_size % 64 != 0)
+    GTEST_SKIP() << "no warpgroups";
+  cases::expect_right(c, [&](Sample& s) {
+    const Mods mods = mods_named(c.mods);
+    const FlexAttention attention(compiler(), mods, {c.head_size, c.type}, current_target());
+    Tilings tilings = attention.tilings();
+    ASSERT_TRUE(tilings.forward.hopper);
+    tilings.forward.turns = false;
+    Calls calls(s, attention.with(tilings), mods, false);
+    calls.run(nullptr);
+    ASSAY_CUDA_CHECK(cudaDeviceSynchronize());
+    calls.device.read_results();
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(GpuCases, GpuAttention, ::testing::ValuesIn(cases::all_cases(4096)),
                          [](const auto& info) { return info.param.name(); });
 

@@ -95,10 +95,11 @@ std::vector<Variant> variants(const Target& target) {
     } catch (const std::invalid_argument&) {  // too large for this GPU
     }
   };
-  add("f128x64w8_k64x64s2_q64x32s2", {128, 64, 8, 1, 1}, {64, 64, 4, 2, 2}, {64, 32, 4, 2, 2});
-  add("f128x64w4_k64x128w8s2_q128x64w8s2", {128, 64, 4, 1, 2}, {64, 128, 8, 2, 1}, {128, 64, 8, 2, 1});
-  add("f64x64w4_k32x128w8s2_q64x64s1", {64, 64, 4, 1, 3}, {32, 128, 8, 2, 1}, {64, 64, 4, 1, 2});
-  add("f128x128w8_k32x64s3_q128x32w8s2", {128, 128, 8, 1, 1}, {32, 64, 4, 3, 2}, {128, 32, 8, 2, 1});
+  const Tiling warpgroups{.tile_q = 128, .tile_k = 128, .warps = 12, .stages = 2, .hopper = true};
+  add("warpgroups_without_turns_k64x64s2_q64x32s2", warpgroups, {64, 64, 4, 2, 2}, {64, 32, 4, 2, 2});
+  add("f128x32w4_k64x128w8s2_q128x64w8s2", {128, 32, 4, 1, 2}, {64, 128, 8, 2, 1}, {128, 64, 8, 2, 1});
+  add("f128x64w8_k32x128w8s2_q64x64s1", {128, 64, 8, 1, 1}, {32, 128, 8, 2, 1}, {64, 64, 4, 1, 2});
+  add("f64x64w4_k32x64s3_q128x32w8s2", {64, 64, 4, 1, 3}, {32, 64, 4, 3, 2}, {128, 32, 8, 2, 1});
   return all;
 }
 
@@ -195,7 +196,7 @@ void run(const Point& point, const Variant& variant, const FlexAttention& base) 
   const double forward_ms = median_ms([&] { attention.forward(forward, nullptr); });
   const double backward_ms = median_ms([&] { attention.backward(backward, nullptr); });
   const double pairs = point.visible_fraction * point.length * kTokens * kQueryHeads;
-  std::printf("%-16s %6d  %-36s fwd %8.3f ms %6.1f TFLOP/s   bwd %8.3f ms %6.1f TFLOP/s   mask %6.3f ms\n",
+  std::printf("%-16s %6d  %-44s fwd %8.3f ms %6.1f TFLOP/s   bwd %8.3f ms %6.1f TFLOP/s   mask %6.3f ms\n",
               point.name, point.length, variant.name, forward_ms, 4e-9 * kHeadSize * pairs / forward_ms,
               backward_ms, 10e-9 * kHeadSize * pairs / backward_ms, mask_ms);
   std::fflush(stdout);

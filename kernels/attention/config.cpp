@@ -36,6 +36,21 @@ void validate(const char* kernel, const Tiling& t, int shared_bytes, int own_row
           text + " with " + std::to_string(shared_bytes));
 }
 
+/// Warpgroups' tiles: whole blocks, one warpgroup that feeds two.
+void validate_hopper(const char* kernel, const Tiling& t, int shared_bytes, const HeadType& head,
+                     const Target& target) {
+  require(target.sm == 90, std::string("warpgroups in ") + kernel + " on sm_90a alone",
+          "sm_" + std::to_string(target.sm));
+  require(head.head_size == 64 || head.head_size == 128, "a head size of 64 or 128 for warpgroups",
+          std::to_string(head.head_size));
+  require(t.tile_q == kBlock && t.tile_k == kBlock && t.warps == 12 && t.blocks_per_multiprocessor == 1,
+          "128 queries, 128 keys and 12 warps for warpgroups",
+          std::to_string(t.tile_q) + ", " + std::to_string(t.tile_k) + " and " + std::to_string(t.warps));
+  require(t.stages >= 1 && t.stages <= 4 && shared_bytes <= shared_bytes_limit(target.sm),
+          "stages that fit " + std::to_string(shared_bytes_limit(target.sm)) + " bytes of shared memory",
+          std::to_string(t.stages) + " stages with " + std::to_string(shared_bytes));
+}
+
 void validate(const HeadType& head, const Target& target) {
   const int d = head.head_size;
   require(d == 32 || d == 64 || d == 96 || d == 128, "a head size of 32, 64, 96 or 128", std::to_string(d));
@@ -71,6 +86,8 @@ int shared_bytes_limit(int sm) {
 }
 
 int forward_shared_bytes(const Tiling& t, int head_size) {
+  if (t.hopper)  // device/forward_hopper.cuh
+    return (1 + 2 * t.stages) * kBlock * head_size * 2 + 256;
   return (t.tile_q + 2 * t.tile_k) * row_bytes(head_size);
 }
 int backward_keys_shared_bytes(const Tiling& t, int head_size) {
@@ -84,8 +101,11 @@ int backward_queries_shared_bytes(const Tiling& t, int head_size) {
 void validate(const Tilings& tilings, const HeadType& head, const Target& target) {
   validate(head, target);
   const int d = head.head_size;
-  validate("forward", tilings.forward, forward_shared_bytes(tilings.forward, d), tilings.forward.tile_q, head,
-           target);
+  const Tiling& forward = tilings.forward;
+  if (forward.hopper)
+    validate_hopper("forward", forward, forward_shared_bytes(forward, d), head, target);
+  else
+    validate("forward", forward, forward_shared_bytes(forward, d), forward.tile_q, head, target);
   const Tiling &keys = tilings.backward_keys, &queries = tilings.backward_queries;
   validate("backward_keys", keys, backward_keys_shared_bytes(keys, d), keys.tile_k, head, target);
   validate("backward_queries", queries, backward_queries_shared_bytes(queries, d), queries.tile_q, head,
@@ -112,6 +132,8 @@ Tilings choose_tilings(const HeadType& head, const Target& target) {
     t.backward_keys = {wide ? 32 : 64, 64, 4, 2, 2};
     t.backward_queries = {64, 64, 4, target.sm >= 90 || !wide ? 2 : 1, 2};
   }
+  if (target.sm == 90 && (head.head_size == 64 || head.head_size == 128))
+    t.forward = {.tile_q = kBlock, .tile_k = kBlock, .warps = 12, .stages = 2, .hopper = true, .turns = true};
   validate(t, head, target);
   return t;
 }

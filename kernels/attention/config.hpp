@@ -29,6 +29,9 @@ struct Tiling {
   int tile_q = 0, tile_k = 0, warps = 0;
   int stages = 1;
   int blocks_per_multiprocessor = 1;
+  /// sm_90a: tiles by the copy engine, products of warpgroups (forward of head sizes 64 and 128 so far).
+  bool hopper = false;
+  bool turns = false;  ///< hopper: the two warpgroups take turns on the tensor cores
 };
 
 struct Tilings {

@@ -20,7 +20,8 @@ std::string constant(const char* name, int value) {
 std::string tiling_source(const char* name, const Tiling& t) {
   return std::string("struct ") + name + " : Setup {\n" + constant("kTileQ", t.tile_q) +
          constant("kTileK", t.tile_k) + constant("kWarps", t.warps) + constant("kStages", t.stages) +
-         constant("kBlocksPerMultiprocessor", t.blocks_per_multiprocessor) + "};\n";
+         constant("kBlocksPerMultiprocessor", t.blocks_per_multiprocessor) +
+         "  static constexpr bool kTurns = " + yes_or_no(t.turns) + ";\n};\n";
 }
 
 /// The mods are members of a class, so that their names meet nobody else's.
@@ -76,9 +77,15 @@ std::map<std::string, std::string> texts_of(const Mods& mods) {
 }
 
 std::string forward_source(const Mods& mods, const HeadType& head, const Tilings& tilings) {
+  const bool hopper = tilings.forward.hopper;
   return setup_source(mods, head) + tiling_source("ForwardSetup", tilings.forward) + kEnd +
-         "#include \"kernels/attention/device/entries_forward.cuh\"\n" + kReopen +
-         same_bytes("Forward<ForwardSetup>", forward_shared_bytes(tilings.forward, head.head_size)) + kEnd;
+         "#include \"kernels/attention/device/entries_block_mask.cuh\"\n" +
+         (hopper ? "#include \"kernels/attention/device/entries_forward_hopper.cuh\"\n"
+                 : "#include \"kernels/attention/device/entries_forward.cuh\"\n") +
+         kReopen +
+         same_bytes(hopper ? "ForwardHopper<ForwardSetup>" : "Forward<ForwardSetup>",
+                    forward_shared_bytes(tilings.forward, head.head_size)) +
+         kEnd;
 }
 
 std::string backward_source(const Mods& mods, const HeadType& head, const Tilings& tilings) {

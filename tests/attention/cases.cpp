@@ -67,7 +67,7 @@ std::string Case::name() const {
     if (k_lengths[b] != q_lengths[b])
       text << "x" << k_lengths[b];
   }
-  text << (d_lse ? "_dlse" : "");
+  text << (d_lse ? "_dlse" : "") << (scale_factor < 0 ? "_negative" : scale_factor == 0 ? "_unscaled" : "");
   return text.str();
 }
 
@@ -81,7 +81,7 @@ Sample::Sample(const Case& the_case) : c(the_case) {
            c.q_heads,
            c.kv_heads,
            c.head_size,
-           double{static_cast<float>(1.0 / std::sqrt(c.head_size))}};
+           double{static_cast<float>(c.scale_factor / std::sqrt(c.head_size))}};
   std::mt19937_64 random(std::hash<std::string>{}(c.name()));
   const auto inputs = [&](int rows, int heads) {
     std::vector<std::uint16_t> bits(static_cast<std::size_t>(rows) * token_stride(heads), 0x7fff);
@@ -170,6 +170,8 @@ std::vector<Case> all_cases(int most) {
       {"causal", {140, 140}, {140, 140}, false, 2, 1, 128, kBrain, true},
       {"causal", {257}, {257}, false, 1, 1, 64, kHalf},
       {"causal", {130}, {300}, false, 1, 1, 96},
+      {"causal", {140}, {140}, false, 1, 1, 64, kBrain, false, 0, -2.0},
+      {"causal", {140}, {140}, false, 1, 1, 64, kBrain, false, 0, 0.0},
       {"causal", {1, 17, 128, 200, 0, 90}, {1, 17, 128, 200, 0, 90}, true, 2, 1, 64, kBrain, true, 5},
       {"causal", {70, 150}, {200, 30}, true, 4, 1, 64},  // keys without queries
       {"causal", {70, 150}, {200, 30}, true, 2, 1, 128, kHalf},

@@ -27,7 +27,8 @@ struct Case {
   int q_heads = 2, kv_heads = 1, head_size = 64;
   ElementType type = ElementType::kBfloat16;
   bool d_lse = false;
-  int unused_rows = 0;  ///< packed: rows behind the last sequence
+  int unused_rows = 0;        ///< packed: rows behind the last sequence
+  double scale_factor = 1.0;  ///< on 1/√head_size
 
   std::string name() const;
 };

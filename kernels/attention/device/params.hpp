@@ -70,6 +70,17 @@ struct ForwardParams {
   RowView lse;
 };
 
+/// What the copy engine must know of a tensor (CUtensorMap). Dimensions: element of a head, head, token,
+/// sequence.
+struct alignas(64) TensorMap {
+  unsigned long long words[16];
+};
+
+struct ForwardHopperParams {
+  ForwardParams base;
+  TensorMap q, k, v;
+};
+
 /// Sums of the gradient of one learnable buffer: f32, or 64-bit fixed point (integer sums know no order);
 /// `sum` then takes what does not fit: infinities and NaN.
 struct LearnableGradient {

@@ -13,86 +13,13 @@
 #include "kernels/attention/device/backward_queries.cuh"
 #include "kernels/attention/device/block_mask.cuh"
 #include "kernels/attention/device/forward.cuh"
+#include "kernels/attention/device/forward_hopper.cuh"
+#include "kernels/attention/emulated/mods_for_host.cuh"
 #include "kernels/attention/example_mods.hpp"
 #include "tests/attention/cases.hpp"
 
 namespace assay::kernels::attention {
 namespace {
-
-using device::Buffers;
-
-struct NoMods {};
-struct Causal {
-  bool mask_mod(int, int, int q, int k, const Buffers&) { return k <= q; }
-};
-struct Softcap : Causal {
-  template <class S>
-  S score_mod(S score, int, int, int, int, const Buffers& buffers) {
-    const float cap = buffers.get<float>(0, 0);
-    return cap * device::tanh(score * device::reciprocal(cap));
-  }
-};
-struct Alibi : Causal {
-  template <class S>
-  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
-    return score + buffers.get<float>(0, h) * float(k - q);
-  }
-};
-struct Window {
-  bool mask_mod(int, int, int q, int k, const Buffers& buffers) {
-    return k <= q && q - k <= buffers.get<int>(0, 0);
-  }
-};
-struct HeadWindows {
-  bool mask_mod(int, int h, int q, int k, const Buffers& buffers) {
-    return k <= q && q - k <= buffers.get<int>(0, h);
-  }
-};
-struct Document {
-  bool mask_mod(int b, int, int q, int k, const Buffers& buffers) {
-    const long long first = static_cast<long long>(b) * buffers.q_length;
-    return k <= q && buffers.get<int>(0, first + q) == buffers.get<int>(0, first + k);
-  }
-};
-struct SoftcapWithDerivative : Softcap {
-  float score_mod_derivative(float, float modified, int, int, int, int, const Buffers& buffers) {
-    const float t = modified * device::reciprocal(buffers.get<float>(0, 0));
-    return 1.0f - t * t;
-  }
-};
-struct ApproximateSoftcap : Causal {
-  template <class S>
-  S score_mod(S score, int, int, int, int, const Buffers& buffers) {
-    const float cap = buffers.get<float>(0, 0);
-    return cap * device::tanh_approx(score * device::reciprocal(cap));
-  }
-};
-struct PrefixLm {
-  bool mask_mod(int b, int, int q, int k, const Buffers& buffers) {
-    return k <= q || k < buffers.get<int>(0, b);
-  }
-};
-struct FullBias {
-  template <class S>
-  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
-    const long long row = static_cast<long long>(h) * buffers.q_length + q;
-    return score + buffers.learnable<S>(0, row * buffers.k_length + k);
-  }
-};
-struct LearnableAlibi : Causal {
-  template <class S>
-  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
-    return score + buffers.learnable<S>(0, h) * float(k - q);
-  }
-};
-struct RelativeBias : Causal {
-  template <class S>
-  S score_mod(S score, int, int h, int q, int k, const Buffers& buffers) {
-    const int reach = buffers.integer(0);
-    const int distance = device::min(device::max(q - k, 0), reach);
-    return score + buffers.learnable<S>(0, static_cast<long long>(h) * (reach + 1) + distance);
-  }
-};
 
 template <class TheMods, class TheElement, int kSize, bool kScore, bool kMask, int kLearn>
 struct Common {
@@ -106,6 +33,43 @@ template <class Base, int kQ, int kK, int kW, int kS>
 struct Tiled : Base {
   static constexpr int kTileQ = kQ, kTileK = kK, kWarps = kW, kStages = kS;
 };
+
+/// Forward by warpgroups where a head has their size.
+bool by_warpgroups = false;
+
+template <class Base, bool kTheyTakeTurns, int kBuffers>
+struct Warpgroups : Base {
+  static constexpr int kStages = kBuffers;
+  static constexpr bool kTurns = kTheyTakeTurns;
+};
+
+TensorMap map_of(const View& view, int head_size, int heads, int rows, int sequences) {
+  const device::EmulatedMap emulated{static_cast<char*>(view.data),
+                                     view.sequence_stride,
+                                     view.token_stride,
+                                     view.head_stride,
+                                     head_size,
+                                     heads,
+                                     rows,
+                                     sequences};
+  TensorMap map{};
+  std::memcpy(&map, &emulated, sizeof emulated);
+  return map;
+}
+
+template <class Setup>
+void run_warpgroups(const cases::Sample& s, const ForwardParams& base) {
+  const Problem& p = base.problem;
+  const int sequences = s.c.packed ? 1 : p.sequences, size = s.c.head_size;
+  const int q_rows = s.c.packed ? p.q_rows : p.q_length, k_rows = s.c.packed ? p.k_rows : p.k_length;
+  const ForwardHopperParams params{base, map_of(base.q, size, p.q_heads, q_rows, sequences),
+                                   map_of(base.k, size, p.kv_heads, k_rows, sequences),
+                                   map_of(base.v, size, p.kv_heads, k_rows, sequences)};
+  using Kernel = device::ForwardHopper<Setup>;
+  emulated::run({static_cast<unsigned>(p.tables.q_capacity * p.q_heads), 384, 1, Kernel::kSharedBytes},
+                [&] { Kernel::run(params); });
+  device::require(device::copies_under_way().empty(), "all copies to have arrived");
+}
 
 /// What FlexAttention's launcher does, on the emulated machine.
 template <class Base, class ForwardSetup, class KeysSetup, class QueriesSetup>
@@ -145,9 +109,14 @@ void run(cases::Sample& s, const Mods& mods) {
   const RowView lse{const_cast<float*>(args.lse), per_sequence, rows};
   const ForwardParams forward{problem, args.q, args.k, args.v, args.o, lse};
   using Forward = device::Forward<ForwardSetup>;
-  launch({static_cast<unsigned>(t.q_capacity * (kBlock / ForwardSetup::kTileQ) * q.q_heads),
-          32 * ForwardSetup::kWarps, 1, Forward::kSharedBytes},
-         [&] { Forward::run(forward); });
+  if constexpr (Base::kHeadSize % 64 == 0) {
+    if (by_warpgroups)
+      run_warpgroups<Warpgroups<Base, Base::kHeadSize == 128, Base::kHeadSize == 128 ? 2 : 3>>(s, forward);
+  }
+  if (Base::kHeadSize % 64 != 0 || !by_warpgroups)
+    launch({static_cast<unsigned>(t.q_capacity * (kBlock / ForwardSetup::kTileQ) * q.q_heads),
+            32 * ForwardSetup::kWarps, 1, Forward::kSharedBytes},
+           [&] { Forward::run(forward); });
 
   std::vector<float> delta(s.lse.size(), NAN);
   BackwardParams p{problem,
@@ -247,6 +216,28 @@ class EmulatedAttention : public ::testing::TestWithParam<cases::Case> {};
 TEST_P(EmulatedAttention, is_as_exact_as_the_plain_layer) {
   cases::expect_right(GetParam(), run_emulated);
 }
+
+class EmulatedWarpgroups : public ::testing::TestWithParam<cases::Case> {};
+
+TEST_P(EmulatedWarpgroups, are_as_exact_as_the_plain_layer) {
+  by_warpgroups = true;
+  cases::expect_right(GetParam(), run_emulated);
+  by_warpgroups = false;
+}
+
+/// The mods reach both forward kernels through the same calls; what differs is masks, lengths, heads, types.
+std::vector<cases::Case> warpgroup_cases() {
+  std::vector<cases::Case> table = cases::all_cases(300);
+  std::erase_if(table, [](const cases::Case& c) {
+    const bool asked =
+        c.mods == "none" || c.mods == "causal" || c.mods == "causal_softcap_exact" || c.mods == "document";
+    return !asked || c.head_size % 64 != 0;
+  });
+  return table;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, EmulatedWarpgroups, ::testing::ValuesIn(warpgroup_cases()),
+                         [](const auto& info) { return info.param.name(); });
 
 /// A barrier that is missing lets the fast warps poison a tile that the slow one still reads.
 TEST(EmulatedAttentionCases, a_slow_warp_changes_nothing) {

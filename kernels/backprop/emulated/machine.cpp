@@ -16,6 +16,7 @@ namespace {
 constexpr unsigned kWarp = 32;
 constexpr std::size_t kStackBytes = 64 << 10;
 constexpr std::size_t kGuardBytes = 64;
+constexpr std::size_t kSharedAlignment = 1024;
 
 struct Barrier {
   unsigned arrived = 0;
@@ -34,7 +35,8 @@ struct Block {
   unsigned index = 0, rank = 0, running = 0;
   Barrier barrier;
   std::vector<Warp> warps;
-  std::unique_ptr<char[]> shared;
+  std::unique_ptr<char[]> memory;
+  char* shared = nullptr;  ///< in memory, as far aligned as a kernel may ask
 };
 struct Cluster {
   Barrier barrier;
@@ -108,8 +110,10 @@ std::vector<Thread> start(Cluster& cluster, const Grid& grid, unsigned first_blo
     block.running = grid.threads;
     block.warps.resize(grid.threads / kWarp);
     for (Warp& warp : block.warps) warp.lanes = kWarp;
-    block.shared = std::make_unique<char[]>(grid.shared_bytes + kGuardBytes);
-    std::fill_n(block.shared.get(), grid.shared_bytes + kGuardBytes, '\xff');
+    block.memory = std::make_unique<char[]>(grid.shared_bytes + kGuardBytes + kSharedAlignment);
+    const std::size_t past = reinterpret_cast<std::uintptr_t>(block.memory.get()) % kSharedAlignment;
+    block.shared = block.memory.get() + kSharedAlignment - past;
+    std::fill_n(block.shared, grid.shared_bytes + kGuardBytes, '\xff');
     for (unsigned i = 0; i < grid.threads; ++i) {
       Thread& thread = threads[std::size_t{rank} * grid.threads + i];
       thread.block = &block;
@@ -157,7 +161,7 @@ void run(const Grid& grid, const std::function<void()>& kernel) {
     std::vector<Thread> threads = start(cluster, grid, first);
     finish(threads, grid.threads);
     for (const Block& block : cluster.blocks) {
-      const char* const guard = block.shared.get() + grid.shared_bytes;
+      const char* const guard = block.shared + grid.shared_bytes;
       if (!std::all_of(guard, guard + kGuardBytes, [](char c) { return c == '\xff'; }))
         fail("shared memory was written past its end");
     }
@@ -181,11 +185,18 @@ unsigned cluster_blocks() {
   return grid_now->cluster;
 }
 char* shared_memory() {
-  return current->block->shared.get();
+  return current->block->shared;
 }
 
 void wait_for_block() {
   arrive_and_wait(current->block->barrier, grid_now->threads);
+}
+
+void let_others_run() {
+  pause();
+}
+void note_progress() {
+  ++steps;
 }
 
 float exchange(float value, unsigned from_lane) {
@@ -212,7 +223,7 @@ const char* in_block(unsigned rank, const void* mine) {
   const Block& block = current->block->cluster->blocks.at(rank);
   if (block.running < grid_now->threads)
     fail("it reads the shared memory of a block whose threads have begun to leave");
-  return block.shared.get() + (static_cast<const char*>(mine) - shared_memory());
+  return block.shared + (static_cast<const char*>(mine) - shared_memory());
 }
 
 void allow_vectors(const void* begin, const void* end) {

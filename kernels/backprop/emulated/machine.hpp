@@ -28,6 +28,10 @@ unsigned cluster_blocks();
 char* shared_memory();
 
 void wait_for_block();
+/// One turn for every other thread: what a loop that waits for memory to change does each time round.
+void let_others_run();
+/// The running thread changed what others may wait for in such a loop.
+void note_progress();
 /// Value of another lane of the warp; all lanes call it.
 float exchange(float value, unsigned from_lane);
 void arrive_at_cluster();

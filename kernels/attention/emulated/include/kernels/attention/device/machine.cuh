@@ -27,6 +27,10 @@ struct alignas(16) Vector {
 inline char* shared_memory() {
   return emulated::shared_memory();
 }
+/// From the beginning of the block's memory, which is aligned as far as anyone asks.
+inline unsigned shared_address(const void* p) {
+  return static_cast<unsigned>(static_cast<const char*>(p) - shared_memory());
+}
 inline int thread_index() {
   return static_cast<int>(emulated::thread_index());
 }

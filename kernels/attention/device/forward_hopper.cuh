@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forward on sm_90a: one warpgroup feeds tiles through the copy engine, two multiply (wgmma), 64 rows of o
+// each. Tiles of 128 keys are whole blocks of the mask. While a warpgroup turns one tile's scores into
+// probabilities, the tensor cores multiply the other one's tiles (they take turns), and its own o += p·v of
+// the tile before runs beside q·kᵀ of the next.
+//
+// Tiles lie in shared memory as [64 columns][128 rows][128 bytes], swizzled, for copy engine and products
+// alike.
+#pragma once
+
+#include "kernels/attention/device/hopper.cuh"
+#include "kernels/attention/device/mods.cuh"
+#include "kernels/attention/device/sequence.cuh"
+#include "kernels/attention/device/soft_rows.cuh"
+
+namespace assay::kernels::attention::device {
+
+/// A matrix in shared memory, 64 elements (128 bytes) a row, swizzled; groups of eight rows lie 1024 bytes
+/// apart. `next_columns`: bytes to the next 64 columns, where rows are the depth of the product (else not
+/// used).
+ASSAY_INLINE unsigned long long matrix_at(const char* at, int next_columns) {
+  const unsigned long long kSwizzle128 = 1ull << 62;
+  return kSwizzle128 | static_cast<unsigned long long>(1024 >> 4) << 32 |
+         static_cast<unsigned long long>(next_columns >> 4) << 16 | (shared_address(at) & 0x3ffff) >> 4;
+}
+
+template <class Setup>
+class ForwardHopper {
+  using Element = typename Setup::Element;
+  static constexpr int kHeadSize = Setup::kHeadSize, kStages = Setup::kStages;
+  static constexpr int kColumnsBytes = kBlock * 128, kTileBytes = kBlock * kHeadSize * 2;
+  static constexpr int kWarpgroup = 128, kWorkers = 2 * kWarpgroup;
+  static_assert(kHeadSize == 64 || kHeadSize == 128, "whole rows of 128 bytes");
+
+  struct Barriers {
+    Barrier q_full;
+    Barrier k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
+  };
+  enum { kTurn = 1, kTail = 3, kMine = 4 };  // named barriers: kTurn + w, kMine + w of warpgroup w
+
+ public:
+  static constexpr int kSharedBytes = (1 + 2 * kStages) * kTileBytes + 256;
+  static_assert(sizeof(Barriers) <= 256);
+
+  static ASSAY_INLINE void run(const ForwardHopperParams& p) {
+    const Problem& problem = p.base.problem;
+    const int head = block_index() % problem.q_heads;
+    const int place_index = problem.tables.q_capacity - 1 - block_index() / problem.q_heads;
+    const BlockPlace place = problem.tables.q_places[place_index];
+    if (place.sequence < 0)
+      return;
+    ForwardHopper(p, place, head, k_blocks_of(problem.tables, place_index, place.block, head)).make_rows();
+  }
+
+ private:
+  ASSAY_INLINE ForwardHopper(const ForwardHopperParams& p, const BlockPlace& place, int head,
+                             const BlockList& list)
+      : p_(p),
+        q_rows_(q_rows_of(p.base.problem, place.sequence)),
+        k_rows_(k_rows_of(p.base.problem, place.sequence)),
+        buffers_(p.base.problem.buffers, q_rows_.count, k_rows_.count),
+        list_(list),
+        sequence_(place.sequence),
+        head_(head),
+        q0_(place.block * kBlock),
+        soft_({p.base.problem.scale, place.sequence, head, q0_ + my_row(), q_rows_.count, k_rows_.count},
+              buffers_) {
+    q_tile_ = shared_memory();
+    barriers_ = reinterpret_cast<Barriers*>(q_tile_ + (1 + 2 * kStages) * kTileBytes);
+  }
+
+  ASSAY_INLINE char* k_tile(int step) const { return q_tile_ + (1 + step % kStages) * kTileBytes; }
+  ASSAY_INLINE char* v_tile(int step) const { return q_tile_ + (1 + kStages + step % kStages) * kTileBytes; }
+  static ASSAY_INLINE int parity(int step) { return step / kStages % 2; }
+
+  ASSAY_INLINE void make_rows() {
+    if (thread_index() == 0) {
+      begin_barrier(&barriers_->q_full, 1);
+      for (int i = 0; i < kStages; ++i) {
+        begin_barrier(&barriers_->k_full[i], 1);
+        begin_barrier(&barriers_->v_full[i], 1);
+        begin_barrier(&barriers_->k_empty[i], kWorkers / 32);
+        begin_barrier(&barriers_->v_empty[i], kWorkers / 32);
+      }
+      publish_barriers();
+    }
+    wait_for_block();
+    if (thread_index() < kWarpgroup) {
+      give_registers<24>();
+      if (thread_index() == 0)
+        feed();
+    } else {
+      take_registers<240>();
+      work();
+    }
+  }
+
+  // The feeding thread.
+
+  ASSAY_INLINE void copy_tile(char* to, const TensorMap& map, Barrier* full, int head, int row) {
+    arrive_expecting(full, kTileBytes);
+#pragma unroll
+    for (int c = 0; c < kHeadSize / 64; ++c)
+      copy_box(to + c * kColumnsBytes, map, full, 64 * c, head, row,
+               p_.base.problem.q_starts == nullptr ? sequence_ : 0);
+  }
+
+  ASSAY_INLINE void feed() {
+    const int kv_head = head_ / (p_.base.problem.q_heads / p_.base.problem.kv_heads);
+    prefetch_map(p_.q), prefetch_map(p_.k), prefetch_map(p_.v);
+    if (list_.count > 0)
+      copy_tile(q_tile_, p_.q, &barriers_->q_full, head_, q_rows_.begin + q0_);
+    for (int step = 0; step < list_.count; ++step) {
+      const int row = k_rows_.begin + list_.entries[step] / 2 * kBlock, stage = step % kStages;
+      wait_for(&barriers_->k_empty[stage], parity(step) ^ 1);
+      copy_tile(k_tile(step), p_.k, &barriers_->k_full[stage], kv_head, row);
+      wait_for(&barriers_->v_empty[stage], parity(step) ^ 1);
+      copy_tile(v_tile(step), p_.v, &barriers_->v_full[stage], kv_head, row);
+    }
+  }
+
+  // The working warpgroups.
+
+  ASSAY_INLINE int my_group() const {
+    return thread_index() / kWarpgroup - 1;
+  }
+  ASSAY_INLINE int my_row() const {
+    return my_group() * 64 + thread_index() % kWarpgroup / 32 * 16 + lane_index() / 4;
+  }
+
+  /// The tensor cores are handed over between the warpgroups: each says when it has given them work.
+  ASSAY_INLINE void wait_for_turn() const {
+    if constexpr (Setup::kTurns)
+      meet(kTurn + my_group(), kWorkers);
+  }
+  ASSAY_INLINE void hand_over(bool last) const {
+    if constexpr (Setup::kTurns) {
+      if (!(last && my_group() == 1))  // nobody waits for it any more
+        announce(kTurn + (1 - my_group()), kWorkers);
+    }
+  }
+  static ASSAY_INLINE void release(Barrier* empty) {
+    if (lane_index() == 0)
+      arrive(empty);
+  }
+
+  ASSAY_INLINE void work() {
+    float s[16][4] = {}, o[kHeadSize / 8][4];
+    unsigned p[8][4];
+#pragma unroll
+    for (int n = 0; n < kHeadSize / 8; ++n)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) o[n][e] = 0.0f;
+    const int steps = list_.count;
+    if (steps > 0) {
+      if (Setup::kTurns && my_group() == 1)
+        announce(kTurn, kWorkers);  // the first warpgroup begins
+      wait_for(&barriers_->q_full, 0);
+      wait_for(&barriers_->k_full[0], 0);
+      wait_for_turn();
+      begin_scores(s, 0);
+      hand_over(steps == 1);
+      wait_for_products<0>();
+      pin(s);
+      release(&barriers_->k_empty[0]);
+      soft_.soften(s, list_.entries[0]);
+      soft_.round(s, p);
+    }
+    for (int step = 1; step < steps; ++step) {
+      const int entry = list_.entries[step], stage = step % kStages, before = (step - 1) % kStages;
+      wait_for(&barriers_->k_full[stage], parity(step));
+      wait_for(&barriers_->v_full[before], parity(step - 1));
+      wait_for_turn();
+      begin_scores(s, step);
+      begin_values(o, p, step - 1);
+      hand_over(step == steps - 1);
+      wait_for_products<1>();
+      pin(s);
+      release(&barriers_->k_empty[stage]);
+      soft_.soften(s, entry);
+      wait_for_products<0>();
+      pin(o);
+      release(&barriers_->v_empty[before]);
+      soft_.rescale(o);
+      soft_.round(s, p);
+    }
+    if (steps > 0) {
+      wait_for(&barriers_->v_full[(steps - 1) % kStages], parity(steps - 1));
+      clear_foreign_values(steps - 1);
+      begin_values(o, p, steps - 1);
+      wait_for_products<0>();
+      pin(o);
+    }
+    finish(o);
+  }
+
+  ASSAY_INLINE void begin_scores(float (&s)[16][4], int step) const {
+    const char* const q = q_tile_ + my_group() * 64 * 128;
+    pin(s);
+    fence_products();
+#pragma unroll
+    for (int depth = 0; depth < kHeadSize / 16; ++depth) {
+      const int at = depth / 4 * kColumnsBytes + depth % 4 * 32;
+      multiply_rows_async<Element>(s, matrix_at(q + at, 16), matrix_at(k_tile(step) + at, 16), depth > 0);
+    }
+    commit_products();
+  }
+
+  ASSAY_INLINE void begin_values(float (&o)[kHeadSize / 8][4], const unsigned (&p)[8][4], int step) const {
+    pin(o);
+    fence_products();
+#pragma unroll
+    for (int depth = 0; depth < kBlock / 16; ++depth)
+      multiply_columns_async<Element>(o, p[depth], matrix_at(v_tile(step) + depth * 16 * 128, kColumnsBytes));
+    commit_products();
+  }
+
+  /// Packed, behind the sequence's last key lie the next one's: their probabilities are 0, but 0 · NaN is
+  /// not. Only the last tile of a list, as lists rise.
+  ASSAY_INLINE void clear_foreign_values(int step) const {
+    const int valid = k_rows_.count - list_.entries[step] / 2 * kBlock;
+    if (valid >= kBlock || p_.base.problem.k_starts == nullptr)
+      return;
+    const int worker = thread_index() - kWarpgroup;
+    for (int i = worker; i < (kBlock - valid) * 8 * (kHeadSize / 64); i += kWorkers) {
+      const int columns = i / ((kBlock - valid) * 8), rest = i % ((kBlock - valid) * 8);
+      *reinterpret_cast<Vector*>(v_tile(step) + columns * kColumnsBytes + valid * 128 + rest * 16) = Vector{};
+    }
+    publish_shared_writes();
+    meet(kTail, kWorkers);
+  }
+
+  /// o and lse to memory: through this warp's rows of the query tile, in vectors of 16 bytes.
+  ASSAY_INLINE void finish(float (&o)[kHeadSize / 8][4]) {
+    meet(kMine + my_group(), kWarpgroup);  // nobody multiplies with these queries any more
+    const int t = lane_index() % 4, first = my_row() - lane_index() / 4;
+    float factor[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float lse;
+      soft_.finish(half, factor[half], lse);
+      const int row = q0_ + my_row() + half * 8;
+      if (t == 0 && row < q_rows_.count)
+        *rows_at(p_.base.lse, sequence_, head_, q_rows_.begin + row) = lse;
+    }
+    const auto staged = [&](int row, int chunk) {
+      return q_tile_ + chunk / 8 * kColumnsBytes + row * 128 + ((chunk % 8) ^ (row % 8)) * 16;
+    };
+#pragma unroll
+    for (int n = 0; n < kHeadSize / 8; ++n)
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        *reinterpret_cast<unsigned*>(staged(my_row() + half * 8, n) + t * 4) =
+            pack<Element>(o[n][2 * half] * factor[half], o[n][2 * half + 1] * factor[half]);
+    wait_for_warp();
+    const RowPointer to = rows_at(p_.base.o, sequence_, head_, q_rows_.begin + q0_);
+    for (int i = lane_index(); i < 16 * (kHeadSize / 8); i += 32) {
+      const int row = first + i / (kHeadSize / 8), chunk = i % (kHeadSize / 8);
+      if (q0_ + row < q_rows_.count)
+        *reinterpret_cast<Vector*>(to.data + row * to.stride + chunk * 16) =
+            *reinterpret_cast<const Vector*>(staged(row, chunk));
+    }
+  }
+
+  const ForwardHopperParams& p_;
+  const Rows q_rows_, k_rows_;
+  const Buffers buffers_;
+  const BlockList list_;
+  const int sequence_, head_, q0_;
+  char* q_tile_;
+  Barriers* barriers_;
+  SoftRows<Setup> soft_;
+};
+
+}  // namespace assay::kernels::attention::device
