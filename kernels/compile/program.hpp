@@ -46,7 +46,8 @@ struct Operand {
 
 /// settings: learning rate, number of the step from 1 on, weight decay, largest norm of all gradients
 /// together (0: any). AdamW as torch has it (Loshchilov and Hutter 2019; β 0.9 and 0.999, ε 1e-8), gradients
-/// first scaled as clip_grad_norm_ does.
+/// first scaled as clip_grad_norm_ does;
+/// with clipping, a square sum that is not finite moves nothing.
 ///
 /// in → out. T tokens, H hidden, V vocabulary, D head size. Arithmetic inside is f32; each result is rounded
 /// once to its buffer's type.

@@ -4,8 +4,8 @@
 // Linears that read the same x share one u (their A lie one below the other), so A costs one product.
 #include "kernels/compile/step_program.hpp"
 
-#include <array>
 #include <stdexcept>
+#include <string>
 
 #include "kernels/compile/program_builder.hpp"
 
@@ -192,8 +192,11 @@ class StepBuilder {
 }  // namespace
 
 Program step_program(const StepOptions& options) {
-  // Refuses shapes that do not fit.
-  estimate_step(options.shape, {.count = options.tokens, .sequence = options.sequences}, options.keep, 1);
+  if (options.sequences < 1)
+    throw std::invalid_argument("step program: expected at least one sequence, found " +
+                                std::to_string(options.sequences));
+  // Refuses shapes that do not fit, and no tokens.
+  estimate_step(options.shape, {.count = options.tokens, .sequence = options.tokens}, options.keep, 1);
   if (options.shape.head_dim % 2 != 0)
     throw std::invalid_argument("step program: expected an even head size, found " +
                                 std::to_string(options.shape.head_dim));

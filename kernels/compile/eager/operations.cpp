@@ -150,6 +150,8 @@ void adamw(const Tensor& gradient, const Tensor& square_sum, const Tensor& setti
   constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
   const Tensor set = settings.view({-1});
   const Tensor rate = set[0], step = set[1], decay = set[2], largest = set[3];
+  if (largest.item<float>() > 0 && !std::isfinite(square_sum.item<float>()))
+    return;
   const Tensor factor = at::where(
       largest.gt(0), (largest / (square_sum.squeeze().sqrt() + 1e-6)).clamp_max(1), at::scalar_tensor(1.0));
   const Tensor clipped = gradient * factor;

@@ -13,7 +13,7 @@ namespace assay::suites::backprop::mutants {
 namespace {
 
 TEST(BackpropMutants, every_file_is_linked_for_both_devices) {
-  const std::filesystem::path folder = std::filesystem::path(__FILE__).parent_path();
+  const std::filesystem::path folder = ASSAY_MUTANTS;
   if (!std::filesystem::exists(folder))
     GTEST_SKIP() << "the sources are not on this machine";
   std::set<std::string> expected, found;

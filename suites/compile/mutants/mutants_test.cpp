@@ -12,7 +12,7 @@ namespace assay::suites::compile::mutants {
 namespace {
 
 TEST(CompileMutants, every_file_is_linked_for_both_devices) {
-  const std::filesystem::path folder = std::filesystem::path(__FILE__).parent_path();
+  const std::filesystem::path folder = ASSAY_MUTANTS;
   if (!std::filesystem::exists(folder))
     GTEST_SKIP() << "the sources are not on this machine";
   std::set<std::string> expected, found;

@@ -70,7 +70,7 @@ std::set<std::string> names_by_files(const std::filesystem::path& folder) {
 }
 
 TEST(Mutants, every_file_is_linked) {
-  const std::filesystem::path folder = std::filesystem::path(__FILE__).parent_path();
+  const std::filesystem::path folder = ASSAY_MUTANTS;
   if (!std::filesystem::exists(folder)) {
     GTEST_SKIP() << "the sources are not on this machine";
   }
