@@ -126,21 +126,16 @@ class DeviceState {
     const std::lock_guard lock(mutex_);
     if (g.choice == MatmulChoice::kHeuristic)
       return first_proposal(problem, g);
+    if (g.beta == 0.0f)
+      search_what_is_missing(problem, g, stream);
     if (const auto known = algorithms_.find(key_of(g, MatmulChoice::kTimed)); known != algorithms_.end())
       return known->second;
-    const MatmulBucket bucket = bucket_of(g);
-    auto winner = winners_.find(bucket);
-    if (winner == winners_.end()) {
-      if (g.beta != 0.0f || may_be_capturing(stream))
-        return first_proposal(problem, g);
-      const OutsideCapture outside;
-      const MatmulWinner found = search_fastest(handle_, problem, g, stream);
-      log_.push_back(found.log);
-      winner = winners_.emplace(bucket, found.algorithm).first;
-    }
-    if (!can_run(handle_, problem, g, winner->second))
+    const cublasLtMatmulAlgo_t* winner = winner_of(g);
+    if (winner == nullptr)
+      return first_proposal(problem, g);
+    if (!can_run(handle_, problem, g, *winner))
       return keep(key_of(g, MatmulChoice::kTimed), first_proposal(problem, g));
-    return keep(key_of(g, MatmulChoice::kTimed), winner->second);
+    return keep(key_of(g, MatmulChoice::kTimed), *winner);
   }
 
   std::vector<MatmulSearch> log() {
@@ -149,6 +144,39 @@ class DeviceState {
   }
 
  private:
+  const cublasLtMatmulAlgo_t* known_winner(const MatmulBucket& bucket) const {
+    const auto known = winners_.find(bucket);
+    return known != winners_.end() ? &known->second : nullptr;
+  }
+
+  void search_what_is_missing(const MatmulProblem& problem, const MatmulArgs& g, cudaStream_t stream) {
+    MatmulArgs sum = g;
+    sum.beta = 1.0f;
+    const bool written = known_winner(bucket_of(g)) != nullptr;
+    const bool added = !g.adds_follow || known_winner(bucket_of(sum)) != nullptr;
+    if ((written && added) || may_be_capturing(stream))
+      return;
+    if (!written)
+      search(problem, g, stream);
+    if (!added)
+      search(problem, sum, stream);
+  }
+
+  const cublasLtMatmulAlgo_t* winner_of(const MatmulArgs& g) const {
+    MatmulBucket bucket = bucket_of(g);
+    const auto* winner = known_winner(bucket);
+    bucket.adds = false;
+    return winner != nullptr ? winner : known_winner(bucket);
+  }
+
+  void search(const MatmulProblem& problem, const MatmulArgs& g, cudaStream_t stream) {
+    const OutsideCapture outside;
+    const MatmulWinner found = search_fastest(handle_, problem, g, stream);
+    log_.push_back(found.log);
+    winners_.emplace(bucket_of(g), found.algorithm);
+    algorithms_.clear();  // sums may have found their product's winner before their own
+  }
+
   cublasLtMatmulAlgo_t first_proposal(const MatmulProblem& problem, const MatmulArgs& g) {
     const Key key = key_of(g, MatmulChoice::kHeuristic);
     if (const auto known = algorithms_.find(key); known != algorithms_.end())

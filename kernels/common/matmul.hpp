@@ -13,8 +13,10 @@ namespace assay::kernels {
 
 /// Who picks the algorithm. kHeuristic: cuBLASLt's first proposal. kTimed: the fastest of its proposals for
 /// the product's bucket (matmul_search.hpp), timed once a process by the first call that only writes d (beta
-/// = 0) outside a stream capture. That one call writes d some forty times, waits for the device and takes as
-/// long; until then, and in a capture, kTimed is kHeuristic.
+/// = 0) outside a stream capture. That one call writes d some forty times (twice that with `adds_follow`),
+/// waits for the device and takes as long; until then, and in a capture, kTimed is kHeuristic. Calls that add
+/// to d take the winner among sums where a call with `adds_follow` has timed those, else the winner among
+/// products that write.
 enum class MatmulChoice : std::uint8_t { kHeuristic, kTimed };
 
 enum class MatmulType : std::uint8_t { kFloat16, kBfloat16, kFloat32 };
@@ -34,6 +36,7 @@ struct MatmulArgs {
   void* workspace = nullptr;        ///< device, 256-byte aligned, used by this call alone until it is done
   std::size_t workspace_bytes = 0;  ///< 32 MiB lets every Hopper algorithm in
   MatmulChoice choice = MatmulChoice::kHeuristic;
+  bool adds_follow = false;  ///< with beta = 0 and kTimed: calls with beta ≠ 0 come next, time those too
 };
 
 /// Enqueues on `stream` and returns; allocates nothing on the device, synchronises nothing (but see kTimed),

@@ -82,7 +82,8 @@ MatmulBucket bucket_of(const MatmulArgs& g) {
           {g.transpose_a, g.transpose_b, static_cast<int>(g.in_type), static_cast<int>(g.out_type)},
           {alignment_of(g.a), alignment_of(g.b), alignment_of(g.d), stride_alignment(g.lda),
            stride_alignment(g.ldb), stride_alignment(g.ldd)},
-          g.workspace_bytes};
+          g.workspace_bytes,
+          g.beta != 0.0f};
 }
 
 std::size_t fastest(const std::vector<std::vector<float>>& samples_us) {
@@ -117,7 +118,7 @@ MatmulWinner search_fastest(cublasLtHandle_t handle, const MatmulProblem& proble
     for (std::size_t i = 0; i < last.size(); ++i) samples[i].push_back(time_us(last[i]));
   const std::size_t best = fastest(samples);
   return {algorithms[last[best]],
-          {.product = shape_text(g),
+          {.product = shape_text(g) + (g.beta != 0.0f ? ", added to d" : ""),
            .proposals = static_cast<int>(algorithms.size()),
            .winner = static_cast<int>(last[best]),
            .first_us = median(samples.front()),

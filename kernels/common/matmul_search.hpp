@@ -20,6 +20,7 @@ struct MatmulBucket {
   std::array<int, 4> layout;               ///< transpositions, types
   std::array<std::uint32_t, 6> alignment;  ///< of pointers and of strides: algorithms depend on both
   std::size_t workspace_bytes;
+  bool adds;  ///< beta ≠ 0: cuBLASLt may run other kernels, which also read d
   auto operator<=>(const MatmulBucket&) const = default;
 };
 MatmulBucket bucket_of(const MatmulArgs& args);
@@ -31,8 +32,8 @@ std::int64_t bucket_size(std::int64_t size);
 /// another is more than 1 % faster.
 std::size_t fastest(const std::vector<std::vector<float>>& samples_us);
 
-/// Times cuBLASLt's proposals for args on `stream` and waits for the device. beta = 0, so that d, written
-/// over and over, holds the product in the end. Not during a capture.
+/// Times cuBLASLt's proposals for args on `stream` and waits for the device. d, written over and over, holds
+/// the product in the end where beta = 0, and nothing of use otherwise. Not during a capture.
 struct MatmulWinner {
   cublasLtMatmulAlgo_t algorithm;
   MatmulSearch log;

@@ -103,6 +103,30 @@ TEST_F(GpuMatmulSearch, a_timed_choice_is_made_once_and_gives_the_product) {
   }
 }
 
+TEST_F(GpuMatmulSearch, a_product_that_begins_a_sum_times_sums_too) {
+  const testing::DeviceBytes a(a_), b(b_), d(nullptr, kM * kN * 4);
+  MatmulArgs args{.a = a.get(), .b = b.get(), .d = d.get(), .m = kM, .n = kN, .k = kK};
+  args.transpose_b = true;
+  args.out_type = MatmulType::kFloat32;
+  const std::vector<float> wanted = result(args, d);
+  args.choice = MatmulChoice::kTimed;
+  result(args, d);  // as without sums: perhaps timed already, by the test before
+  const std::size_t before = matmul_searches().size();
+  args.adds_follow = true;
+  const std::vector<float> begun = result(args, d);
+  ASSERT_EQ(matmul_searches().size(), before + 1);
+  EXPECT_NE(matmul_searches().back().product.find("added to d"), std::string::npos);
+  result(args, d);
+  args.adds_follow = false;
+  args.beta = 1.0f;
+  const std::vector<float> twice = result(args, d);
+  EXPECT_EQ(matmul_searches().size(), before + 1);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    ASSERT_NEAR(begun[i], wanted[i], 1e-3) << i;
+    ASSERT_NEAR(twice[i], 2.0f * wanted[i], 2e-3) << i;
+  }
+}
+
 TEST_F(GpuMatmulSearch, a_capture_is_not_disturbed_and_not_searched_in) {
   const testing::DeviceBytes a(a_), b(b_), d(nullptr, kM * kN * 2);
   MatmulArgs args{.a = a.get(), .b = b.get(), .d = d.get(), .m = kM, .n = kN, .k = kK};

@@ -137,7 +137,7 @@ void HeadGradients::add_to_weight(const at::Tensor& x, const at::Tensor& gradien
   if (weight_.defined()) {
     add_product(weight_, gradient.t(), x);
   } else {
-    weight_ = product(gradient.t(), x);
+    weight_ = begin_sum(gradient.t(), x);
   }
 }
 

@@ -45,7 +45,8 @@ bool is_packed(const at::Tensor& t, bool transposed) {
 }
 
 /// out [m, n] = beta · out + a·b of 16-bit operands on a GPU.
-void timed_product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, float beta) {
+void timed_product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, float beta,
+                   bool adds_follow = false) {
   const auto readable = [](const at::Tensor& t) {
     return is_packed(t, false) || is_packed(t, true) ? t : t.contiguous();
   };
@@ -66,7 +67,8 @@ void timed_product(const at::Tensor& out, const at::Tensor& a, const at::Tensor&
           .in_type = matmul_type(a),
           .out_type = matmul_type(out),
           .beta = beta,
-          .choice = MatmulChoice::kTimed},
+          .choice = MatmulChoice::kTimed,
+          .adds_follow = adds_follow},
          c10::cuda::getCurrentCUDAStream(out.device().index()));
 }
 
@@ -96,6 +98,21 @@ void widened(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double b
   }
 }
 
+/// a·b in f32 (f64 for f64).
+at::Tensor new_product(const at::Tensor& a, const at::Tensor& b, bool adds_follow) {
+  if (!is_16_bit(a))
+    return at::mm(a, b);
+  if (a.is_cuda() && !is_large(a, b))
+    return at::mm(a, b, at::kFloat);
+  at::Tensor out = at::empty({a.size(0), b.size(1)}, a.options().dtype(at::kFloat));
+  if (a.is_cuda()) {
+    timed_product(out, a, b, 0.0f, adds_follow);
+  } else {
+    widened(out, a, b, 0.0);
+  }
+  return out;
+}
+
 }  // namespace
 
 at::ScalarType accumulation_type(at::ScalarType type) {
@@ -112,17 +129,11 @@ at::ScalarType accumulation_type(at::ScalarType type) {
 }
 
 at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
-  if (!is_16_bit(a))
-    return at::mm(a, b);
-  if (a.is_cuda() && !is_large(a, b))
-    return at::mm(a, b, at::kFloat);
-  at::Tensor out = at::empty({a.size(0), b.size(1)}, a.options().dtype(at::kFloat));
-  if (a.is_cuda()) {
-    timed_product(out, a, b, 0.0f);
-  } else {
-    widened(out, a, b, 0.0);
-  }
-  return out;
+  return new_product(a, b, false);
+}
+
+at::Tensor begin_sum(const at::Tensor& a, const at::Tensor& b) {
+  return new_product(a, b, true);
 }
 
 void add_product(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b) {

@@ -17,6 +17,9 @@ at::ScalarType accumulation_type(at::ScalarType type);
 /// block by block, so no f32 copy of a whole vocabulary is ever made.
 at::Tensor product(const at::Tensor& a, const at::Tensor& b);
 
+/// The same as the beginning of a sum that add_product goes on with: the first call of a size times both.
+at::Tensor begin_sum(const at::Tensor& a, const at::Tensor& b);
+
 /// sum [m, n] += a [m, k] · b [k, n]; `sum` in accumulation_type.
 void add_product(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b);
 
