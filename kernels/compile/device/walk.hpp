@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// One walk over a step's list: every operation becomes calls of kernels.
+#pragma once
+
+#include "kernels/compile/device/step_kernels.hpp"
+#include "kernels/compile/device/step_plan.hpp"
+
+namespace assay::kernels::compile {
+
+/// What to leave out. Without AdamW a walk changes nothing that the next one reads: warm-up.
+enum class WalkPart : std::uint8_t { kWhole, kWithoutAdamW };
+
+/// Told before and after the calls of each operation. The block mask counts as attention's.
+class WalkObserver {
+ public:
+  virtual ~WalkObserver() = default;
+  virtual void begin(OpKind kind) = 0;
+  virtual void end(OpKind kind) = 0;
+};
+
+/// Calls `kernels` in the list's order; kSquareSum and kAdamW once for all adapters. Rows that attention does
+/// not write (behind the last sequence) are cleared, so that padding stays zero on its way through the
+/// products. Throws what the kernels throw, std::invalid_argument naming a buffer without memory.
+void walk(const StepPlan& plan, StepKernels& kernels, WalkPart part, WalkObserver* observer = nullptr);
+
+}  // namespace assay::kernels::compile
