@@ -36,6 +36,7 @@ class CudaKernels final : public StepKernels {
   void cross_entropy_pass(const backprop::CrossEntropyPass& pass) override {
     backprop::cross_entropy_pass(pass, stream_);
   }
+  void scale(const Scale& args) override { compile::scale(args, stream_); }
   void mean_loss(const MeanLoss& args) override { compile::mean_loss(args, stream_); }
   void square_sum(const SquareSum& args) override {
     compile::square_sum(args.values, args.count, args.workspace, args.sum, stream_);

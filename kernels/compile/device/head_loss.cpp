@@ -13,15 +13,9 @@ std::size_t aligned(std::size_t bytes) {
   return (bytes + 255) / 256 * 256;
 }
 
-struct Scratch {
-  std::size_t losses, scale, bytes;  // offsets behind the logits
-};
-Scratch lay_out(const HeadLossShape& shape, std::int64_t chunk_rows, ComputeType type) {
-  Scratch s{};
-  s.losses = aligned(static_cast<std::size_t>(chunk_rows * logits_stride(shape.vocab)) * llama::size_of(type));
-  s.scale = s.losses + aligned(static_cast<std::size_t>(shape.rows) * sizeof(float));
-  s.bytes = s.scale + 256;
-  return s;
+/// Of the rows' losses behind the logits.
+std::size_t losses_offset(const HeadLossShape& shape, std::int64_t chunk_rows, ComputeType type) {
+  return aligned(static_cast<std::size_t>(chunk_rows * logits_stride(shape.vocab)) * llama::size_of(type));
 }
 
 }  // namespace
@@ -44,17 +38,17 @@ std::int64_t head_loss_chunk(const HeadLossShape& shape, std::int64_t asked) {
 }
 
 std::size_t head_loss_scratch_bytes(const HeadLossShape& shape, std::int64_t chunk_rows, ComputeType type) {
-  return lay_out(shape, chunk_rows, type).bytes;
+  return losses_offset(shape, chunk_rows, type) + aligned(static_cast<std::size_t>(shape.rows) * sizeof(float));
 }
 
 void head_loss(const StepPlan& plan, std::size_t index, StepKernels& kernels) {
   const BoundProgram& bound = plan.bound();
   const Op& op = bound.program.ops[index];
   const HeadLossShape shape = head_loss_shape(bound.program, op);
-  const Scratch places = lay_out(shape, plan.chunk_rows(), bound.compute);
   std::byte* const scratch = plan.scratch(index);
-  auto* const losses = reinterpret_cast<float*>(scratch + places.losses);
-  auto* const scale = reinterpret_cast<float*>(scratch + places.scale);
+  auto* const losses =
+      reinterpret_cast<float*>(scratch + losses_offset(shape, plan.chunk_rows(), bound.compute));
+  float* const scale = plan.loss_scale();
   const auto* const labels = bound.at<std::int64_t>(op.in[2]);
   const std::int64_t stride = logits_stride(shape.vocab);
   const auto row_bytes = static_cast<std::int64_t>(llama::size_of(bound.compute)) * shape.hidden;
@@ -72,7 +66,7 @@ void head_loss(const StepPlan& plan, std::size_t index, StepKernels& kernels) {
     backprop::CrossEntropyPass pass;
     pass.logits = {.data = scratch, .type = logit_type(bound.compute), .rows = rows, .vocab = shape.vocab,
                    .stride = stride, .bias = nullptr, .transform = {}};
-    pass.labels = labels + begin, pass.gradient_scale = scale, pass.loss = losses + begin;
+    pass.labels = labels + begin, pass.loss = losses + begin;
     kernels.cross_entropy_pass(pass);
     product.a = scratch, product.d = bound.address(op.out[1]) + begin * row_bytes;
     product.m = rows, product.n = shape.hidden, product.k = shape.vocab;

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // kHeadLoss in chunks of rows: logits, softmax pass over them in place, gradient of h.
+//
+// The gradient that leaves here, and with it all of backward, is that of the *sum* of the losses: of the order of
+// one token's, whatever their number, so that f16 does not lose it below its smallest numbers (a mean over 4096
+// tokens would: p / 4096 of a vocabulary's softmax is 0 in f16). The walk divides by the number of labels where
+// everything is f32 again, in the adapters' gradients.
 #pragma once
 
 #include "kernels/compile/device/step_plan.hpp"
@@ -18,10 +23,11 @@ std::int64_t logits_stride(std::int64_t vocab);
 /// std::invalid_argument below 0.
 std::int64_t head_loss_chunk(const HeadLossShape& shape, std::int64_t asked);
 
-/// Logits of a chunk, the loss of every row, the scale.
+/// Logits of a chunk, the loss of every row.
 std::size_t head_loss_scratch_bytes(const HeadLossShape& shape, std::int64_t chunk_rows, ComputeType type);
 
-/// loss = mean over the labels that are not −100 (0 without any), dh = its gradient of h.
+/// loss = mean over the labels that are not −100 (0 without any), dh = gradient of the sum; the plan's loss
+/// scale = 1 / number of those labels.
 void head_loss(const StepPlan& plan, std::size_t op, StepKernels& kernels);
 
 }  // namespace assay::kernels::compile

@@ -72,6 +72,19 @@ __global__ void __launch_bounds__(kOneBlock) loss_scale_kernel(const LossScale a
     *a.scale = 1.0f / static_cast<float>(max(count, 1LL));
 }
 
+__global__ void __launch_bounds__(kThreads) scale_kernel(const Scale a) {
+  const float factor = *a.factor;
+  const std::int64_t i = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * 4;
+  if (i + 4 <= a.count) {
+    float4* const at = reinterpret_cast<float4*>(a.values + i);
+    float4 x = *at;
+    x.x *= factor, x.y *= factor, x.z *= factor, x.w *= factor;
+    *at = x;
+  } else {
+    for (std::int64_t j = i; j < a.count; ++j) a.values[j] *= factor;
+  }
+}
+
 __global__ void __launch_bounds__(kOneBlock) mean_loss_kernel(const MeanLoss a) {
   float sum = 0.0f;
   for (std::int64_t i = threadIdx.x; i < a.rows; i += kOneBlock) sum += a.losses[i];
@@ -142,6 +155,19 @@ void find_loss_scale(const LossScale& args, cudaStream_t stream) {
     check_pointer("find_loss_scale", "labels", args.labels, 8);
   check_pointer("find_loss_scale", "scale", args.scale, 4);
   loss_scale_kernel<<<1, kOneBlock, 0, stream>>>(args);
+  ASSAY_CUDA_CHECK(cudaGetLastError());
+}
+
+void scale(const Scale& args, cudaStream_t stream) {
+  constexpr std::int64_t kPerBlock = 4 * kThreads;
+  if (args.count < 0 || args.count / kPerBlock >= std::numeric_limits<std::int32_t>::max())
+    throw refuse("scale", "0 or more values, fewer than 2^41", std::to_string(args.count));
+  if (args.count == 0)
+    return;
+  check_pointer("scale", "values", args.values, 16);
+  check_pointer("scale", "factor", args.factor, 4);
+  const auto blocks = static_cast<unsigned>((args.count + kPerBlock - 1) / kPerBlock);
+  scale_kernel<<<blocks, kThreads, 0, stream>>>(args);
   ASSAY_CUDA_CHECK(cudaGetLastError());
 }
 

@@ -43,6 +43,14 @@ struct LossScale {
 };
 void find_loss_scale(const LossScale& args, cudaStream_t stream);
 
+/// values *= *factor, `count` of them, aligned to 16 bytes.
+struct Scale {
+  float* values = nullptr;
+  std::int64_t count = 0;
+  const float* factor = nullptr;  ///< [1] on the device
+};
+void scale(const Scale& args, cudaStream_t stream);
+
 /// *mean = *scale · Σ losses, in f32, in an order that depends on `rows` alone.
 struct MeanLoss {
   const float* losses = nullptr;  ///< [rows]

@@ -43,6 +43,7 @@ class StepKernels {
   virtual void clear_rows(const ClearRows& args) = 0;
   virtual void find_loss_scale(const LossScale& args) = 0;
   virtual void cross_entropy_pass(const backprop::CrossEntropyPass& pass) = 0;
+  virtual void scale(const Scale& args) = 0;
   virtual void mean_loss(const MeanLoss& args) = 0;
   virtual void square_sum(const SquareSum& args) = 0;
   virtual void adamw(const AdamWArgs& args) = 0;

@@ -20,6 +20,12 @@ std::size_t aligned(std::size_t bytes) {
   return (bytes + 255) / 256 * 256;
 }
 
+// The scratch that is alive throughout: products' workspace, loss scale, partial square sums, block mask.
+constexpr std::size_t kLossScale = kMatmulWorkspaceBytes, kSquareSum = kLossScale + 256;
+std::size_t block_mask_offset() {
+  return kSquareSum + aligned(square_sum_workspace_bytes());
+}
+
 int find_first(const Program& program, OpKind kind) {
   for (std::size_t i = 0; i < program.ops.size(); ++i)
     if (program.ops[i].kind == kind)
@@ -57,8 +63,7 @@ StepPlan::StepPlan(Program program, const PlanOptions& options)
 
   ScratchBytes scratch;
   for (const Op& op : bound_.program.ops) scratch.of_op.push_back(scratch_bytes(op));
-  scratch.step = kMatmulWorkspaceBytes + aligned(square_sum_workspace_bytes()) +
-                 aligned(attention::block_mask_bytes(mods_, sequences(kSomewhere)));
+  scratch.step = block_mask_offset() + aligned(attention::block_mask_bytes(mods_, sequences(kSomewhere)));
   layout_ = plan_layout(bound_.program, llama::size_of(options.compute), scratch);
 }
 
@@ -168,7 +173,7 @@ attention::Sequences StepPlan::sequences() const {
 }
 
 attention::BlockMask StepPlan::block_mask() const {
-  return {workspace() + kMatmulWorkspaceBytes + aligned(square_sum_workspace_bytes()),
+  return {workspace() + block_mask_offset(),
           attention::block_mask_bytes(mods_, sequences())};
 }
 
@@ -203,8 +208,17 @@ attention::BackwardArgs StepPlan::attention_backward_of(std::size_t index) const
 SquareSum StepPlan::square_sum() const {
   return {.values = reinterpret_cast<const float*>(memory_ + layout_.slabs.gradient),
           .count = layout_.slabs.count,
-          .workspace = workspace() + kMatmulWorkspaceBytes,
+          .workspace = workspace() + kSquareSum,
           .sum = bound_.at<float>({.buffer = optimizer_.square_sum})};
+}
+
+float* StepPlan::loss_scale() const {
+  return reinterpret_cast<float*>(workspace() + kLossScale);
+}
+Scale StepPlan::gradient_scale() const {
+  return {.values = reinterpret_cast<float*>(memory_ + layout_.slabs.gradient),
+          .count = layout_.slabs.count,
+          .factor = loss_scale()};
 }
 
 AdamWArgs StepPlan::adamw() const {

@@ -52,6 +52,10 @@ class StepPlan {
   attention::BackwardArgs attention_backward_of(std::size_t op) const;
   SquareSum square_sum() const;
   AdamWArgs adamw() const;
+  /// 1 / number of labels that count, on the device from kHeadLoss to the end of the step.
+  float* loss_scale() const;
+  /// The adapters' gradients from those of the losses' sum to those of their mean.
+  Scale gradient_scale() const;
   /// The same kernel over 64 elements at the beginning of the products' workspace, five arrays 256 bytes apart.
   AdamWArgs adamw_on_scratch() const;
   std::byte* scratch(std::size_t op) const { return memory_ + layout_.op_scratch[op]; }

@@ -41,6 +41,7 @@ class Walk {
         kernels_.attention_backward(plan_.attention_backward_of(index));
         return clear(op.in[6], {op.out[0], op.out[1], op.out[2]});
       case OpKind::kSquareSum:
+        kernels_.scale(plan_.gradient_scale());
         return kernels_.square_sum(plan_.square_sum());
       case OpKind::kAdamW:
         return kernels_.adamw(plan_.adamw());
