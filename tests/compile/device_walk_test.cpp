@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device's plan, inputs and walk with kernels of the host, against the eager run: which arguments every
-// kernel gets, slabs, chunks of logits, padding, lengths and settings that change between runs. The GPU's cases
-// (device_step_gpu_test.cpp) ask the same of the kernels themselves.
+// kernel gets, slabs, chunks of logits, padding, lengths and settings that change between runs. The GPU's
+// cases (device_step_gpu_test.cpp) ask the same of the kernels themselves.
 #include <gtest/gtest.h>
 
 #include "tests/compile/step_cases.hpp"
@@ -32,6 +32,11 @@ TEST(DeviceWalkStep, all_policies_have_the_same_bits) {
 }
 TEST(DeviceWalkStep, a_learning_rate_baked_into_the_list_is_seen) {
   expect_baked_rate_is_seen(make_host_step);
+}
+TEST(DeviceWalkStep, padding_that_is_not_cleared_is_seen) {
+  const Parity p({});
+  const auto step = p.make(make_host_step_without_clearing, p.setup());
+  EXPECT_GT(p.worst(p.trace(*step, 1), 1), 1.0);
 }
 TEST(DeviceWalkStep, a_leak_across_a_packed_boundary_is_seen) {
   expect_leak_is_seen(make_host_step);

@@ -30,6 +30,7 @@ GpuStep::GpuStep(StepSetup setup, const FrozenWeights& weights)
     packed.nested_offset = made.nested_offset->as<float>();
     step_.bind(name, packed);
   }
+  ASSAY_CUDA_CHECK(cudaDeviceSynchronize());  // the step's stream does not wait for copies on the legacy one
 }
 
 void GpuStep::move_weight(const std::string& name, bool tells) {

@@ -96,7 +96,8 @@ void host_attention_backward(const BackwardArgs& args, ComputeType type) {
       const Matrix k = part.read(args.k, shared), v = part.read(args.v, shared);
       Matrix d_k = part.zeros(), d_v = part.zeros();
       for (int head = shared * group; head < (shared + 1) * group; ++head) {
-        const Matrix q = part.read(args.q, head), o = part.read(args.o, head), d_o = part.read(args.d_o, head);
+        const Matrix q = part.read(args.q, head), o = part.read(args.o, head),
+                     d_o = part.read(args.d_o, head);
         Matrix d_q = part.zeros();
         for (std::size_t i = 0; i < q.size(); ++i) {
           const float lse = args.lse[head * s.q_rows + part.begin + static_cast<std::int64_t>(i)];

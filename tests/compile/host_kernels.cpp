@@ -47,8 +47,13 @@ std::vector<float> unpacked(const void* data, std::int64_t rows, std::int64_t co
 }  // namespace
 
 void HostKernels::matmul(const MatmulArgs& g) {
-  const std::int64_t lda = g.lda != 0 ? g.lda : g.transpose_a ? g.m : g.k,
-                     ldb = g.ldb != 0 ? g.ldb : g.transpose_b ? g.k : g.n, ldd = g.ldd != 0 ? g.ldd : g.n;
+  const std::int64_t lda = g.lda != 0      ? g.lda
+                           : g.transpose_a ? g.m
+                                           : g.k,
+                     ldb = g.ldb != 0      ? g.ldb
+                           : g.transpose_b ? g.k
+                                           : g.n,
+                     ldd = g.ldd != 0 ? g.ldd : g.n;
   if (g.workspace == nullptr || g.choice != kernels::MatmulChoice::kTimed)
     throw std::logic_error("expected every product to have a workspace and to be searched");
   const std::vector<float> a = unpacked(g.a, g.m, g.k, lda, g.transpose_a, g.in_type, type_),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The step's kernels computed on the host from the very arguments a GPU gets: plain loops, or the CPU versions of
-// the kernels where there are some. Holds the walk over the list against the eager run without a GPU.
+// The step's kernels computed on the host from the very arguments a GPU gets: plain loops, or the CPU
+// versions of the kernels where there are some. Holds the walk over the list against the eager run without a
+// GPU.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +12,9 @@
 
 namespace assay::testing {
 
-/// f16 and bf16. Throws std::logic_error where a call comes in an order that would be wrong on a GPU: attention
-/// before the block mask of its boundaries.
-class HostKernels final : public kernels::compile::StepKernels {
+/// f16 and bf16. Throws std::logic_error where a call comes in an order that would be wrong on a GPU:
+/// attention before the block mask of its boundaries.
+class HostKernels : public kernels::compile::StepKernels {
  public:
   void matmul(const kernels::MatmulArgs& args) override;
   void dequantize(const kernels::nf4::DequantizeArgs& args) override;

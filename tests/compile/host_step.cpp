@@ -23,13 +23,13 @@ struct Free {
 
 class HostStep final : public StepUnderTest {
  public:
-  HostStep(StepSetup setup, FrozenWeights weights)
+  HostStep(StepSetup setup, FrozenWeights weights, std::unique_ptr<HostKernels> kernels)
       : weights_(std::move(weights)),
         plan_(std::move(setup.program), {.compute = setup.compute,
                                          .longest_sequence = setup.longest_sequence,
                                          .chunk_rows = setup.chunk_rows}),
         memory_(static_cast<std::byte*>(std::aligned_alloc(256, plan_.layout().bytes))),
-        kernels_(setup.compute) {
+        kernels_(std::move(kernels)) {
     if (memory_ == nullptr)
       throw std::bad_alloc();
     const StepLayout& layout = plan_.layout();
@@ -67,7 +67,7 @@ class HostStep final : public StepUnderTest {
     check(inputs, capacity_of(plan_));
     pack(inputs, plan_, memory_.get() + plan_.layout().inputs);
   }
-  void run() override { walk(plan_, kernels_, WalkPart::kWhole); }
+  void run() override { walk(plan_, *kernels_, WalkPart::kWhole); }
 
  private:
   float* floats(const std::string& name) {
@@ -78,14 +78,28 @@ class HostStep final : public StepUnderTest {
   FrozenWeights weights_;
   StepPlan plan_;
   std::unique_ptr<std::byte, Free> memory_;
-  HostKernels kernels_;
+  std::unique_ptr<HostKernels> kernels_;
   std::set<std::string> adapters_;
+};
+
+/// A planted fault: rows behind the last sequence stay as they were.
+class WithoutClearing final : public HostKernels {
+ public:
+  using HostKernels::HostKernels;
+  void clear_rows(const ClearRows&) override {}
 };
 
 }  // namespace
 
 std::unique_ptr<StepUnderTest> make_host_step(StepSetup setup, const FrozenWeights& weights) {
-  return std::make_unique<HostStep>(std::move(setup), weights);
+  auto kernels = std::make_unique<HostKernels>(setup.compute);
+  return std::make_unique<HostStep>(std::move(setup), weights, std::move(kernels));
+}
+
+std::unique_ptr<StepUnderTest> make_host_step_without_clearing(StepSetup setup,
+                                                               const FrozenWeights& weights) {
+  auto kernels = std::make_unique<WithoutClearing>(setup.compute);
+  return std::make_unique<HostStep>(std::move(setup), weights, std::move(kernels));
 }
 
 }  // namespace assay::testing

@@ -61,7 +61,9 @@ void expect_inputs_have_an_effect(const MakeStep& make) {
   run(*step, faster);
   EXPECT_EQ(step->get("loss").front(), loss);
   EXPECT_NE(step->get(kAdapter), moved);
-  const auto far = [&](std::size_t i) { return std::abs(step->get(kAdapter)[i] - p.adapters.at(kAdapter)[i]); };
+  const auto far = [&](std::size_t i) {
+    return std::abs(step->get(kAdapter)[i] - p.adapters.at(kAdapter)[i]);
+  };
   EXPECT_NEAR(far(7), 3 * std::abs(moved[7] - p.adapters.at(kAdapter)[7]), 1e-5);
 
   reset(*step, p);
@@ -91,7 +93,8 @@ void expect_other_lengths_follow(const MakeStep& make) {
   reset(*step, p);
   // Fewer tokens, cut elsewhere, one sequence more.
   p.problem.lengths = {3, 131, 17, 20};
-  const std::int64_t count = std::accumulate(p.problem.lengths.begin(), p.problem.lengths.end(), std::int64_t{0});
+  const std::int64_t count =
+      std::accumulate(p.problem.lengths.begin(), p.problem.lengths.end(), std::int64_t{0});
   p.problem.tokens = p.problem.tokens.slice(0, 0, count).contiguous();
   p.problem.labels = p.problem.labels.slice(0, 0, count).contiguous();
   p.tokens.resize(static_cast<std::size_t>(count)), p.labels.resize(static_cast<std::size_t>(count));

@@ -8,7 +8,8 @@ namespace assay::testing {
 
 /// Learning rate, labels and boundaries loaded between two runs from one state change what they must change.
 void expect_inputs_have_an_effect(const MakeStep& make);
-/// A step that ran with some lengths runs with others, fewer tokens among them, as the eager run of those does.
+/// A step that ran with some lengths runs with others, fewer tokens among them, as the eager run of those
+/// does.
 void expect_other_lengths_follow(const MakeStep& make);
 /// Loss within rounding of sums, gradients too, whatever room the step has behind the tokens.
 void expect_padding_changes_nothing(const MakeStep& make);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What must hold between a 16-bit step of our kernels and the eager one, for any step: the tests of the host and
-// of the GPU call the same functions.
+// What must hold between a 16-bit step of our kernels and the eager one, for any step: the tests of the host
+// and of the GPU call the same functions.
 #pragma once
 
 #include <string>
@@ -45,15 +45,25 @@ class Parity {
   Trace eager(at::ScalarType type, int steps) const;
   at::ScalarType scalar_type() const;
 
-  /// Non-fatal failures where loss, a gradient or an adapter after `steps` steps is farther from the eager run in
-  /// f32 than kFactor times what the eager run of the case's type is, or farther from that one.
+  /// Non-fatal failures where loss, a gradient or an adapter after `steps` steps is farther from the eager
+  /// run in f32 than kFactor (behind AdamW kFactorBehindAdamW) times what the eager run of the case's type
+  /// is, or farther from that one.
   void expect_parity(const MakeStep& make, int steps) const;
   /// The same as a number: the largest deviation in units of what is allowed (1: just so), NaN included as
   /// infinity. For faults, which must be above 1.
-  double worst(const Trace& found, int steps) const;
+  double worst(const Trace& found, int steps) const { return farthest(found, steps).share; }
+  struct Deviation {
+    double share = 0;  ///< of what is allowed
+    std::string where;
+  };
+  Deviation farthest(const Trace& found, int steps) const;
 
   static constexpr float kRate = 1e-2f;
   static constexpr double kFactor = 2.0;
+  /// Of what lies behind AdamW. Its first steps are little more than signs: where rounding turns a gradient
+  /// near 0 about, an element moves two rates apart, and a few such elements are the whole distance (f16: 1.9
+  /// times kFactor on the host, 2026-11).
+  static constexpr double kFactorBehindAdamW = 5.0;
 
   ParityCase c;
   mutable Problem problem;

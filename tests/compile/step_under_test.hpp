@@ -46,5 +46,7 @@ class StepUnderTest {
 using MakeStep = std::function<std::unique_ptr<StepUnderTest>(StepSetup setup, const FrozenWeights& weights)>;
 
 std::unique_ptr<StepUnderTest> make_host_step(StepSetup setup, const FrozenWeights& weights);
+/// The same whose kernels leave what attention did not write.
+std::unique_ptr<StepUnderTest> make_host_step_without_clearing(StepSetup setup, const FrozenWeights& weights);
 
 }  // namespace assay::testing

@@ -19,13 +19,14 @@ struct DeviceStep::Device {
   Device(const StepPlan& plan, const DeviceStepOptions& options)
       : compiler(std::make_shared<attention::Compiler>(options.program_cache)),
         memory(plan.layout().bytes),
-        kernels(attention::FlexAttention(compiler, plan.mods(), plan.head_type(),
-                                         attention::current_target()),
-                stream.get()),
+        kernels(
+            attention::FlexAttention(compiler, plan.mods(), plan.head_type(), attention::current_target()),
+            stream.get()),
         staging(plan.layout().input_bytes) {
     const StepLayout& layout = plan.layout();
     ASSAY_CUDA_CHECK(cudaMemsetAsync(memory.get(), 0xff, layout.arena_bytes, stream.get()));
-    ASSAY_CUDA_CHECK(cudaMemsetAsync(memory.get() + layout.state, 0, layout.bytes - layout.state, stream.get()));
+    ASSAY_CUDA_CHECK(
+        cudaMemsetAsync(memory.get() + layout.state, 0, layout.bytes - layout.state, stream.get()));
     stream.wait();
   }
 
@@ -71,8 +72,8 @@ const Buffer& DeviceStep::owned(const std::string& name, std::size_t& offset) co
   const auto index = static_cast<std::size_t>(plan_.program().find(name));
   const Buffer& buffer = plan_.program().buffers[index];
   if (buffer.role == Role::kFrozen || buffer.element != Element::kFloat32 || buffer.role == Role::kArena)
-    throw std::invalid_argument("device step: expected an adapter, a gradient, a moment or a result, found '" +
-                                name + "'");
+    throw std::invalid_argument(
+        "device step: expected an adapter, a gradient, a moment or a result, found '" + name + "'");
   offset = plan_.layout().offsets[index];
   return buffer;
 }
@@ -87,7 +88,8 @@ void DeviceStep::set(const std::string& name, std::span<const float> values) {
                                 " values for '" + name + "', found " + std::to_string(values.size()));
   device_->stream.wait();
   const auto write = [&](std::size_t at, const void* from, std::size_t bytes) {
-    ASSAY_CUDA_CHECK(cudaMemcpyAsync(device_->memory.get() + at, from, bytes, cudaMemcpyHostToDevice, stream()));
+    ASSAY_CUDA_CHECK(
+        cudaMemcpyAsync(device_->memory.get() + at, from, bytes, cudaMemcpyHostToDevice, stream()));
     device_->stream.wait();
   };
   write(offset, values.data(), values.size_bytes());

@@ -8,8 +8,8 @@
 //   step.loss();                                    waits
 //
 // The first run() walks the list twice without AdamW (searches for products, compiles attention, loads every
-// kernel) and captures it; every step, the first one too, is a replay of that graph. What changes from step to
-// step lies on the device: tokens, labels, lengths, learning rate.
+// kernel) and captures it; every step, the first one too, is a replay of that graph. What changes from step
+// to step lies on the device: tokens, labels, lengths, learning rate.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -31,7 +31,7 @@ struct DeviceStepOptions {
   ComputeType compute = ComputeType::kBfloat16;  ///< f16 or bf16
   std::int64_t longest_sequence = 0;             ///< 0: all of the step's tokens
   std::int64_t chunk_rows = 0;                   ///< of logits; 0: chunk_plan's choice
-  std::filesystem::path program_cache = {};      ///< compiled attention programs between processes; empty: none
+  std::filesystem::path program_cache = {};  ///< compiled attention programs between processes; empty: none
   /// Throws at the first compilation, search or capture after warm-up, and says why it would have come to it.
   bool fail_after_warm_up = false;
 };
@@ -47,8 +47,9 @@ class DeviceStep {
   DeviceStep& operator=(const DeviceStep&) = delete;
 
   /// Frozen weights in device memory that stays the caller's, aligned to 16 bytes, dense in the compute type
-  /// (frequencies: f32), complete before run(). Another address than the captured one: the next run() captures
-  /// anew, or throws with fail_after_warm_up. Throws as StepPlan::bind.
+  /// (frequencies: f32), complete before run(): the step's stream does not wait for the legacy one. Another
+  /// address than the captured one: the next run() captures anew, or throws with fail_after_warm_up. Throws
+  /// as StepPlan::bind.
   void bind(const std::string& name, const void* data);
   void bind(const std::string& name, const nf4::PackedWeights& weights);
 
@@ -70,8 +71,8 @@ class DeviceStep {
   float loss();
 
   /// Milliseconds a kind of operation takes together, by events around each operation of one walk outside the
-  /// graph: a real step, which moves the adapters. Where an operation is shorter than its launch, the launch is
-  /// what is measured. Waits; the graph must have been captured.
+  /// graph: a real step, which moves the adapters. Where an operation is shorter than its launch, the launch
+  /// is what is measured. Waits; the graph must have been captured.
   std::map<OpKind, double> profile_ms();
 
   const StepPlan& plan() const { return plan_; }

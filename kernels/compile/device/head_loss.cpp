@@ -38,7 +38,8 @@ std::int64_t head_loss_chunk(const HeadLossShape& shape, std::int64_t asked) {
 }
 
 std::size_t head_loss_scratch_bytes(const HeadLossShape& shape, std::int64_t chunk_rows, ComputeType type) {
-  return losses_offset(shape, chunk_rows, type) + aligned(static_cast<std::size_t>(shape.rows) * sizeof(float));
+  return losses_offset(shape, chunk_rows, type) +
+         aligned(static_cast<std::size_t>(shape.rows) * sizeof(float));
 }
 
 void head_loss(const StepPlan& plan, std::size_t index, StepKernels& kernels) {
@@ -64,8 +65,13 @@ void head_loss(const StepPlan& plan, std::size_t index, StepKernels& kernels) {
     product.ldd = stride, product.transpose_b = true;
     kernels.matmul(product);
     backprop::CrossEntropyPass pass;
-    pass.logits = {.data = scratch, .type = logit_type(bound.compute), .rows = rows, .vocab = shape.vocab,
-                   .stride = stride, .bias = nullptr, .transform = {}};
+    pass.logits = {.data = scratch,
+                   .type = logit_type(bound.compute),
+                   .rows = rows,
+                   .vocab = shape.vocab,
+                   .stride = stride,
+                   .bias = nullptr,
+                   .transform = {}};
     pass.labels = labels + begin, pass.loss = losses + begin;
     kernels.cross_entropy_pass(pass);
     product.a = scratch, product.d = bound.address(op.out[1]) + begin * row_bytes;
@@ -73,7 +79,8 @@ void head_loss(const StepPlan& plan, std::size_t index, StepKernels& kernels) {
     product.lda = stride, product.ldd = 0, product.transpose_b = false;
     kernels.matmul(product);
   }
-  kernels.mean_loss({.losses = losses, .rows = shape.rows, .scale = scale, .mean = bound.at<float>(op.out[0])});
+  kernels.mean_loss(
+      {.losses = losses, .rows = shape.rows, .scale = scale, .mean = bound.at<float>(op.out[0])});
 }
 
 }  // namespace assay::kernels::compile

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // kHeadLoss in chunks of rows: logits, softmax pass over them in place, gradient of h.
 //
-// The gradient that leaves here, and with it all of backward, is that of the *sum* of the losses: of the order of
-// one token's, whatever their number, so that f16 does not lose it below its smallest numbers (a mean over 4096
-// tokens would: p / 4096 of a vocabulary's softmax is 0 in f16). The walk divides by the number of labels where
-// everything is f32 again, in the adapters' gradients.
+// The gradient that leaves here, and with it all of backward, is that of the *sum* of the losses: of the
+// order of one token's, whatever their number, so that f16 does not lose it below its smallest numbers (a
+// mean over 4096 tokens would: p / 4096 of a vocabulary's softmax is 0 in f16). The walk divides by the
+// number of labels where everything is f32 again, in the adapters' gradients.
 #pragma once
 
 #include "kernels/compile/device/step_plan.hpp"

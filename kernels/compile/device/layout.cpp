@@ -43,8 +43,7 @@ void place_slabs(const Program& program, std::size_t compute_bytes, StepLayout& 
   for (std::size_t i = 0; i < run.count; ++i) {
     const Op& op = program.ops[run.adamws + i];
     begins.push_back(slabs.count);
-    const std::int64_t count =
-        element_count(program.buffers[static_cast<std::size_t>(op.out[0].buffer)]);
+    const std::int64_t count = element_count(program.buffers[static_cast<std::size_t>(op.out[0].buffer)]);
     slabs.count += (count + kSlabElements - 1) / kSlabElements * kSlabElements;
   }
   const auto slab = [&](std::size_t& offset, std::size_t bytes, const auto& operand_of) {

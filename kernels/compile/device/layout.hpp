@@ -31,8 +31,8 @@ struct StepLayout {
   std::size_t step_scratch = 0;         ///< offset
   std::vector<std::size_t> op_scratch;  ///< offsets, one an operation
   AdapterSlabs slabs;
-  std::size_t arena_bytes = 0;  ///< from offset 0 on
-  std::size_t state = 0;        ///< offset of slabs and results, which must start as zeros
+  std::size_t arena_bytes = 0;              ///< from offset 0 on
+  std::size_t state = 0;                    ///< offset of slabs and results, which must start as zeros
   std::size_t inputs = 0, input_bytes = 0;  ///< offset and size of all inputs, side by side
   std::size_t bytes = 0;                    ///< of everything
 };

@@ -129,7 +129,8 @@ llama::Rope rope_of(const BoundProgram& bound, const Op& op) {
   args.type = bound.compute;
   args.length = x.rows;
   args.head_dim = 2 * bound.buffer(op.in[2]).rows;
-  args.q = {.in = bound.address(op.in[0]), .out = bound.address(op.out[0]), .heads = x.columns / args.head_dim};
+  args.q = {
+      .in = bound.address(op.in[0]), .out = bound.address(op.out[0]), .heads = x.columns / args.head_dim};
   args.q.in_strides = args.q.out_strides = llama::token_major(x.rows, args.q.heads, args.head_dim);
   args.positions = bound.address(op.in[1]);
   args.position_type = llama::PositionType::kInt32;

@@ -17,7 +17,7 @@ namespace assay::kernels::compile {
 struct BoundProgram {
   Program program;
   ComputeType compute = ComputeType::kBfloat16;
-  std::vector<std::byte*> addresses;             ///< of each buffer; null: not there (yet)
+  std::vector<std::byte*> addresses;              ///< of each buffer; null: not there (yet)
   std::map<int, nf4::PackedWeights> packed = {};  ///< of kPacked buffers
 
   const Buffer& buffer(const Operand& operand) const {

@@ -12,8 +12,8 @@ namespace assay::kernels::compile {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kOneBlock = 1024;            // of the two kernels that are one block
-constexpr int kClearBlocks = 132;          // a multiprocessor of an H100 each; as a rule there is little to clear
+constexpr int kOneBlock = 1024;    // of the two kernels that are one block
+constexpr int kClearBlocks = 132;  // a multiprocessor of an H100 each; as a rule there is little to clear
 constexpr std::uint16_t kNotANumber = 0x7fff;  // in f16 and in bf16
 
 template <class Vector>

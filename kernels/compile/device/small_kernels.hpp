@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a step needs beside the kernels of other folders: rows of the embedding, rows behind the last sequence,
-// the mean over the labels that count. All enqueue on `stream` and return: no allocation, no synchronisation,
-// capturable, deterministic. Throw std::invalid_argument for bad arguments, std::runtime_error when a launch
-// fails. Rows of 0: nothing (but a loss, which is 0).
+// What a step needs beside the kernels of other folders: rows of the embedding, rows behind the last
+// sequence, the mean over the labels that count. All enqueue on `stream` and return: no allocation, no
+// synchronisation, capturable, deterministic. Throw std::invalid_argument for bad arguments,
+// std::runtime_error when a launch fails. Rows of 0: nothing (but a loss, which is 0).
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -11,8 +11,8 @@
 
 namespace assay::kernels::compile {
 
-/// out[t, :] = embedding[tokens[t], :], elements of 16 bits, packed rows. A token outside [0, vocab) makes its
-/// row NaN; nothing is read out of bounds. Rows of a multiple of 16 bytes, aligned to it, at full speed.
+/// out[t, :] = embedding[tokens[t], :], elements of 16 bits, packed rows. A token outside [0, vocab) makes
+/// its row NaN; nothing is read out of bounds. Rows of a multiple of 16 bytes, aligned to it, at full speed.
 struct Embed {
   const std::int64_t* tokens = nullptr;  ///< [rows]
   const void* embedding = nullptr;       ///< [vocab, columns]

@@ -9,8 +9,7 @@ Staging::Staging(std::size_t slot_bytes) : slot_bytes_(slot_bytes) {
   void* memory = nullptr;
   ASSAY_CUDA_CHECK(cudaMallocHost(&memory, kSlots * slot_bytes));
   memory_ = static_cast<std::byte*>(memory);
-  for (cudaEvent_t& event : sent_)
-    ASSAY_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  for (cudaEvent_t& event : sent_) ASSAY_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
 }
 
 Staging::~Staging() {

@@ -18,7 +18,8 @@ class StepGraph {
 
   /// Captures what `work` enqueues on `stream` (no legacy stream, not capturing), makes it executable and
   /// uploads it; what was captured before is gone, once the device has finished with it. An exception of
-  /// `work` ends the capture, leaves what was there and passes on. Throws std::runtime_error with CUDA's message.
+  /// `work` ends the capture, leaves what was there and passes on. Throws std::runtime_error with CUDA's
+  /// message.
   void capture(cudaStream_t stream, const std::function<void()>& work);
   bool is_captured() const { return executable_ != nullptr; }
   std::size_t nodes() const { return nodes_; }

@@ -21,8 +21,7 @@ std::string text(std::int64_t value) {
 }
 
 void require_fits(std::int64_t found, std::int64_t capacity, const std::string& what) {
-  require(found <= capacity,
-          "at most " + text(capacity) + " " + what + ", which the step was captured for",
+  require(found <= capacity, "at most " + text(capacity) + " " + what + ", which the step was captured for",
           text(found) + "; make a step of that capacity");
 }
 

@@ -52,14 +52,16 @@ StepPlan::StepPlan(Program program, const PlanOptions& options)
       first_attention_(find_first(bound_.program, OpKind::kAttention)) {
   bound_.addresses.assign(bound_.program.buffers.size(), nullptr);
   attention_type(options.compute);  // refuses f32
-  const std::int64_t tokens = bound_.program.buffers[static_cast<std::size_t>(bound_.program.find("tokens"))].rows;
+  const std::int64_t tokens =
+      bound_.program.buffers[static_cast<std::size_t>(bound_.program.find("tokens"))].rows;
   if (options.longest_sequence < 0 || options.longest_sequence > tokens ||
       tokens > std::numeric_limits<int>::max() / 2)
     throw refuse("a longest sequence of 0 (all) to the step's tokens, below 2^30",
                  std::to_string(options.longest_sequence) + " of " + std::to_string(tokens));
   longest_ = options.longest_sequence == 0 ? tokens : options.longest_sequence;
   const auto loss = static_cast<std::size_t>(find_first(bound_.program, OpKind::kHeadLoss));
-  chunk_rows_ = head_loss_chunk(head_loss_shape(bound_.program, bound_.program.ops[loss]), options.chunk_rows);
+  chunk_rows_ =
+      head_loss_chunk(head_loss_shape(bound_.program, bound_.program.ops[loss]), options.chunk_rows);
 
   ScratchBytes scratch;
   for (const Op& op : bound_.program.ops) scratch.of_op.push_back(scratch_bytes(op));
@@ -105,7 +107,8 @@ bool StepPlan::bind(const std::string& name, const void* data) {
   if (buffer.element == Element::kPacked)
     throw refuse("packed weights for '" + name + "'", "a dense matrix");
   if (data == nullptr || reinterpret_cast<std::uintptr_t>(data) % 16 != 0)
-    throw refuse("memory for '" + name + "' aligned to 16 bytes", data == nullptr ? "null" : "another address");
+    throw refuse("memory for '" + name + "' aligned to 16 bytes",
+                 data == nullptr ? "null" : "another address");
   // Frozen: nothing in the list writes it, so the constness that is dropped here is kept.
   auto* const address = static_cast<std::byte*>(const_cast<void*>(data));
   std::byte* const before = std::exchange(bound_.addresses[static_cast<std::size_t>(index)], address);
@@ -173,8 +176,7 @@ attention::Sequences StepPlan::sequences() const {
 }
 
 attention::BlockMask StepPlan::block_mask() const {
-  return {workspace() + block_mask_offset(),
-          attention::block_mask_bytes(mods_, sequences())};
+  return {workspace() + block_mask_offset(), attention::block_mask_bytes(mods_, sequences())};
 }
 
 attention::View StepPlan::view(const Operand& operand) const {

@@ -36,9 +36,9 @@ class StepPlan {
 
   /// `memory`: layout().bytes, aligned to 256.
   void place(std::byte* memory);
-  /// A frozen buffer, dense or packed. Throws std::invalid_argument for another kind of buffer, null, or packed
-  /// weights of another number or of one level (format.hpp's rules hold too). True where something else was
-  /// bound before.
+  /// A frozen buffer, dense or packed. Throws std::invalid_argument for another kind of buffer, null, or
+  /// packed weights of another number or of one level (format.hpp's rules hold too). True where something
+  /// else was bound before.
   bool bind(const std::string& name, const void* data);
   bool bind(const std::string& name, const nf4::PackedWeights& weights);
   /// Throws std::invalid_argument naming a frozen buffer that has no memory.
@@ -56,7 +56,8 @@ class StepPlan {
   float* loss_scale() const;
   /// The adapters' gradients from those of the losses' sum to those of their mean.
   Scale gradient_scale() const;
-  /// The same kernel over 64 elements at the beginning of the products' workspace, five arrays 256 bytes apart.
+  /// The same kernel over 64 elements at the beginning of the products' workspace, five arrays 256 bytes
+  /// apart.
   AdamWArgs adamw_on_scratch() const;
   std::byte* scratch(std::size_t op) const { return memory_ + layout_.op_scratch[op]; }
   std::byte* workspace() const { return memory_ + layout_.step_scratch; }

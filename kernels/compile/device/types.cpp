@@ -38,7 +38,8 @@ CopyType copy_type(ComputeType type) {
 }
 attention::ElementType attention_type(ComputeType type) {
   if (type == ComputeType::kFloat32)
-    throw std::invalid_argument("device step: expected f16 or bf16, found f32, which attention does not have");
+    throw std::invalid_argument(
+        "device step: expected f16 or bf16, found f32, which attention does not have");
   return type == ComputeType::kFloat16 ? attention::ElementType::kFloat16 : attention::ElementType::kBfloat16;
 }
 

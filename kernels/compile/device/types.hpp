@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compute type of a step in the words of each kernel it calls. Throw std::invalid_argument for a type that
-// the kernel does not have.
+// The compute type of a step in the words of each kernel it calls. Throw std::invalid_argument for a type
+// that the kernel does not have.
 #pragma once
 
 #include "kernels/attention/config.hpp"

@@ -20,8 +20,9 @@ class WalkObserver {
 
 /// Calls `kernels` in the list's order; kSquareSum and kAdamW once for all adapters. Rows that attention does
 /// not write (behind the last sequence) are cleared, so that padding stays zero on its way through the
-/// products. Backward is that of the losses' sum; before the square sum the adapters' gradients become those of
-/// the mean (head_loss.hpp). Throws what the kernels throw, std::invalid_argument naming a buffer without memory.
+/// products. Backward is that of the losses' sum; before the square sum the adapters' gradients become those
+/// of the mean (head_loss.hpp). Throws what the kernels throw, std::invalid_argument naming a buffer without
+/// memory.
 void walk(const StepPlan& plan, StepKernels& kernels, WalkPart part, WalkObserver* observer = nullptr);
 
 }  // namespace assay::kernels::compile

@@ -41,16 +41,31 @@ const std::map<std::string, Keep> kKeeps = {{"everything", Keep::kEverything},
                                             {"attention", Keep::kAttention},
                                             {"input", Keep::kInput}};
 
-const std::map<std::string, LlamaShape> kShapes = {
-    {"8b",
-     {.layers = 32, .hidden = 4096, .intermediate = 14336, .heads = 32, .kv_heads = 8, .head_dim = 128,
-      .vocab = 128256}},
-    {"1b",
-     {.layers = 16, .hidden = 2048, .intermediate = 8192, .heads = 32, .kv_heads = 8, .head_dim = 64,
-      .vocab = 128256, .tied = true}},
-    {"tiny",
-     {.layers = 2, .hidden = 128, .intermediate = 192, .heads = 2, .kv_heads = 1, .head_dim = 64,
-      .vocab = 1000}}};
+const std::map<std::string, LlamaShape> kShapes = {{"8b",
+                                                    {.layers = 32,
+                                                     .hidden = 4096,
+                                                     .intermediate = 14336,
+                                                     .heads = 32,
+                                                     .kv_heads = 8,
+                                                     .head_dim = 128,
+                                                     .vocab = 128256}},
+                                                   {"1b",
+                                                    {.layers = 16,
+                                                     .hidden = 2048,
+                                                     .intermediate = 8192,
+                                                     .heads = 32,
+                                                     .kv_heads = 8,
+                                                     .head_dim = 64,
+                                                     .vocab = 128256,
+                                                     .tied = true}},
+                                                   {"tiny",
+                                                    {.layers = 2,
+                                                     .hidden = 128,
+                                                     .intermediate = 192,
+                                                     .heads = 2,
+                                                     .kv_heads = 1,
+                                                     .head_dim = 64,
+                                                     .vocab = 1000}}};
 
 }  // namespace
 
@@ -65,8 +80,8 @@ BenchOptions parse_options(std::span<const char* const> words) {
       {"--keep", [&](auto& name, auto& word) { o.keep = one_of(name, word, kKeeps); }},
       {"--type",
        [&](auto& name, auto& word) {
-         o.compute = one_of<ComputeType>(
-             name, word, {{"bf16", ComputeType::kBfloat16}, {"f16", ComputeType::kFloat16}});
+         o.compute = one_of<ComputeType>(name, word,
+                                         {{"bf16", ComputeType::kBfloat16}, {"f16", ComputeType::kFloat16}});
        }},
       {"--base",
        [&](auto& name, auto& word) {

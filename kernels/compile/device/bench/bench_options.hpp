@@ -14,9 +14,9 @@ namespace assay::kernels::compile::bench {
 struct BenchOptions {
   std::string shape = "tiny";  ///< 8b, 1b or tiny
   std::int64_t batch = 2, length = 2048;
-  /// Empty: `batch` sequences of `length` in every step. "seeded": another random mix of lengths in every step,
-  /// of at most batch · length tokens. Else a file, whose every line is the lengths of one step.
-  std::string packed;
+  /// Empty: `batch` sequences of `length` in every step. "seeded": another random mix of lengths in every
+  /// step, of at most batch · length tokens. Else a file, whose every line is the lengths of one step.
+  std::string packed = {};
   Keep keep = Keep::kEverything;
   ComputeType compute = ComputeType::kBfloat16;
   bool packed_base = true;
@@ -24,7 +24,7 @@ struct BenchOptions {
   std::int64_t chunk_rows = 0;  ///< of logits; 0: chunk_plan's choice
   int steps = 20;               ///< timed ones
   bool profile = false;
-  std::filesystem::path json, cache;  ///< empty: none
+  std::filesystem::path json = {}, cache = {};  ///< empty: none
 };
 
 /// Throws std::invalid_argument with what was expected, and the usage.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// compiled_step_bench: a captured QLoRA step with random weights on this GPU. Milliseconds a step (CUDA events
-// around input copy and graph, median), tokens a second, memory, time to the first step, counters, the products
-// found, and on request what each kind of operation takes. `--json` keeps it; usage: bench_options.cpp.
+// compiled_step_bench: a captured QLoRA step with random weights on this GPU. Milliseconds a step (CUDA
+// events around input copy and graph, median), tokens a second, memory, time to the first step, counters, the
+// products found, and on request what each kind of operation takes. `--json` keeps it; usage:
+// bench_options.cpp.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -92,7 +93,8 @@ struct Timings {
 Timings time_steps(DeviceStep& step, const std::vector<Lengths>& lengths, std::int64_t vocab,
                    Clock::time_point begin) {
   std::vector<Batch> batches;
-  for (std::size_t i = 0; i < lengths.size(); ++i) batches.emplace_back(lengths[i], vocab, static_cast<int>(i));
+  for (std::size_t i = 0; i < lengths.size(); ++i)
+    batches.emplace_back(lengths[i], vocab, static_cast<int>(i));
   std::vector<Event> begins(lengths.size()), ends(lengths.size());
   Timings timings;
   for (std::size_t i = 0; i < batches.size(); ++i) {

@@ -23,8 +23,8 @@ std::vector<Lengths> read_lengths(const std::string& file) {
     Lengths lengths;
     for (std::int64_t length = 0; words >> length;) {
       if (length < 1)
-        throw std::invalid_argument("expected lengths of at least 1, found " + std::to_string(length) + " in " +
-                                    file);
+        throw std::invalid_argument("expected lengths of at least 1, found " + std::to_string(length) +
+                                    " in " + file);
       lengths.push_back(length);
     }
     if (!words.eof())

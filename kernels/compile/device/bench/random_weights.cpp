@@ -97,8 +97,8 @@ class Maker {
       return;
     std::vector<float> values;
     for (std::int64_t i = 0; i < buffer.rows; ++i)
-      values.push_back(static_cast<float>(
-          std::pow(theta_, -static_cast<double>(i) / static_cast<double>(buffer.rows))));
+      values.push_back(
+          static_cast<float>(std::pow(theta_, -static_cast<double>(i) / static_cast<double>(buffer.rows))));
     upload(data, values);
     step_.bind(buffer.name, data);
   }
@@ -127,7 +127,7 @@ std::unique_ptr<DeviceMemory> bind_random_weights(DeviceStep& step, double rope_
   auto memory = std::make_unique<DeviceMemory>(counter.bytes());
   Maker maker(step, rope_theta, memory->get());
   for_each(program, Role::kFrozen, [&](const Buffer& buffer) { maker.make(buffer); });
-  ASSAY_CUDA_CHECK(cudaStreamSynchronize(step.stream()));
+  ASSAY_CUDA_CHECK(cudaDeviceSynchronize());  // the step's stream does not wait for copies on the legacy one
   return memory;
 }
 
