@@ -179,20 +179,20 @@ namespace {
 class Timer final : public WalkObserver {
  public:
   explicit Timer(cudaStream_t stream) : stream_(stream) {}
-  void begin(OpKind kind) override {
-    spans_.push_back({kind, std::make_unique<Event>(), std::make_unique<Event>()});
+  void begin(std::size_t op) override {
+    spans_.push_back({op, std::make_unique<Event>(), std::make_unique<Event>()});
     spans_.back().begin->record(stream_);
   }
-  void end(OpKind) override { spans_.back().end->record(stream_); }
-  std::map<OpKind, double> milliseconds() const {
-    std::map<OpKind, double> sums;
-    for (const Span& span : spans_) sums[span.kind] += Event::milliseconds(*span.begin, *span.end);
-    return sums;
+  void end(std::size_t) override { spans_.back().end->record(stream_); }
+  std::vector<DeviceStep::OpTime> times() const {
+    std::vector<DeviceStep::OpTime> all;
+    for (const Span& span : spans_) all.push_back({span.op, Event::milliseconds(*span.begin, *span.end)});
+    return all;
   }
 
  private:
   struct Span {
-    OpKind kind;
+    std::size_t op;
     std::unique_ptr<Event> begin, end;
   };
   cudaStream_t stream_;
@@ -201,46 +201,12 @@ class Timer final : public WalkObserver {
 
 }  // namespace
 
-std::map<OpKind, double> DeviceStep::profile_ms() {
+std::vector<DeviceStep::OpTime> DeviceStep::profile() {
   if (!device_->graph.is_captured() || !stale_.empty())
     throw std::logic_error("device step: expected a captured step to profile, found none: run() it first");
   Timer timer(stream());
   watched([&] { walk(plan_, device_->kernels, WalkPart::kWhole, &timer); });
-  return timer.milliseconds();
-}
-
-const char* name_of(OpKind kind) {
-  switch (kind) {
-    case OpKind::kEmbed:
-      return "embed";
-    case OpKind::kRmsNorm:
-      return "rms_norm";
-    case OpKind::kAddRmsNorm:
-      return "add_rms_norm";
-    case OpKind::kDecode:
-      return "decode";
-    case OpKind::kMatmul:
-      return "matmul";
-    case OpKind::kRope:
-      return "rope";
-    case OpKind::kAttention:
-      return "attention";
-    case OpKind::kSwiglu:
-      return "swiglu";
-    case OpKind::kHeadLoss:
-      return "head_loss";
-    case OpKind::kRmsNormBackward:
-      return "rms_norm_backward";
-    case OpKind::kSwigluBackward:
-      return "swiglu_backward";
-    case OpKind::kAttentionBackward:
-      return "attention_backward";
-    case OpKind::kSquareSum:
-      return "square_sum";
-    case OpKind::kAdamW:
-      return "adamw";
-  }
-  throw std::logic_error("unknown operation");
+  return timer.times();
 }
 
 }  // namespace assay::kernels::compile

@@ -70,10 +70,14 @@ class DeviceStep {
   /// Of the last step; waits for it. The only call a training loop waits in.
   float loss();
 
-  /// Milliseconds a kind of operation takes together, by events around each operation of one walk outside the
-  /// graph: a real step, which moves the adapters. Where an operation is shorter than its launch, the launch
-  /// is what is measured. Waits; the graph must have been captured.
-  std::map<OpKind, double> profile_ms();
+  /// Milliseconds of each operation that calls kernels, by events around each operation of one walk outside
+  /// the graph: a real step, which moves the adapters. Where an operation is shorter than its launch, the
+  /// launch is what is measured. Waits; the graph must have been captured.
+  struct OpTime {
+    std::size_t op = 0;  ///< index in the list
+    double ms = 0.0;
+  };
+  std::vector<OpTime> profile();
 
   const StepPlan& plan() const { return plan_; }
   const StepCounters& counters() const { return watch_.counters(); }
@@ -95,8 +99,5 @@ class DeviceStep {
   std::string stale_;  ///< why the graph must be captured anew; empty: it must not
   bool loaded_ = false;
 };
-
-/// "kMatmul" …
-const char* name_of(OpKind kind);
 
 }  // namespace assay::kernels::compile

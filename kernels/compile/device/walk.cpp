@@ -91,10 +91,10 @@ void walk(const StepPlan& plan, StepKernels& kernels, WalkPart part, WalkObserve
         (part == WalkPart::kWithoutAdamW && ops[i].kind == OpKind::kAdamW))
       continue;
     if (observer != nullptr)
-      observer->begin(ops[i].kind);
+      observer->begin(i);
     walk.run(i);
     if (observer != nullptr)
-      observer->end(ops[i].kind);
+      observer->end(i);
   }
 }
 

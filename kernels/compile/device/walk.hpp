@@ -10,12 +10,13 @@ namespace assay::kernels::compile {
 /// What to leave out. Without AdamW a walk changes nothing that the next one reads: warm-up.
 enum class WalkPart : std::uint8_t { kWhole, kWithoutAdamW };
 
-/// Told before and after the calls of each operation. The block mask counts as attention's.
+/// Told before and after the calls of each operation of the list, by its index. The block mask counts as the
+/// first attention's, an optimizer's pass as the first operation's of its kind.
 class WalkObserver {
  public:
   virtual ~WalkObserver() = default;
-  virtual void begin(OpKind kind) = 0;
-  virtual void end(OpKind kind) = 0;
+  virtual void begin(std::size_t op) = 0;
+  virtual void end(std::size_t op) = 0;
 };
 
 /// Calls `kernels` in the list's order; kSquareSum and kAdamW once for all adapters. Rows that attention does

@@ -11,6 +11,7 @@
 #include <exception>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -22,6 +23,7 @@
 #include "kernels/compile/device/bench/random_weights.hpp"
 #include "kernels/compile/device/device_memory.hpp"
 #include "kernels/compile/device/device_step.hpp"
+#include "kernels/compile/device/op_work.hpp"
 
 namespace assay::kernels::compile::bench {
 namespace {
@@ -167,16 +169,46 @@ Json counted(const StepCounters& c) {
           {"reasons", c.reasons}};
 }
 
-Json profiled(DeviceStep& step) {
-  step.profile_ms();  // the first one makes its events
-  Json kinds = Json::object();
-  double total = 0;
-  for (const auto& [kind, ms] : step.profile_ms()) kinds[name_of(kind)] = ms, total += ms;
-  kinds["total"] = total;
-  return kinds;
+/// Times of one walk, summed over operations alike.
+struct Sum {
+  int count = 0;
+  double ms = 0;
+  OpWork work;
+
+  void add(double time_ms, const OpWork& of_op) {
+    ++count, ms += time_ms, work.flops += of_op.flops, work.bytes += of_op.bytes;
+  }
+  Json json() const {
+    Json j = {{"count", count}, {"ms", ms}, {"gb_per_s", 1e-6 * work.bytes / ms}};
+    if (work.flops > 0)
+      j["tflop_per_s"] = 1e-9 * work.flops / ms;
+    return j;
+  }
+};
+
+/// By kind (products of adapters apart), and products by shape.
+void profile(DeviceStep& step, Json& result) {
+  const Program& program = step.plan().program();
+  std::map<std::string, Sum> kinds, shapes;
+  Sum all;
+  for (const auto& [index, ms] : step.profile()) {
+    const Op& op = program.ops[index];
+    const OpWork work = work_of(program, op, 2);
+    all.add(ms, work);
+    kinds[name_of(op.kind) + std::string(is_adapter_product(program, op) ? "_of_adapters" : "")].add(ms,
+                                                                                                     work);
+    if (op.kind == OpKind::kMatmul)
+      shapes[shape_of(program, op)].add(ms, work);
+  }
+  kinds["total"] = all;
+  for (const auto& [name, sum] : kinds) result["profile"][name] = sum.json();
+  for (const auto& [name, sum] : shapes) result["profile_products"][name] = sum.json();
 }
 
 Json measure(const BenchOptions& options) {
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0)
+    throw std::runtime_error("expected a GPU, found none");
   ASSAY_CUDA_CHECK(cudaFree(nullptr));  // the context's own memory is not the step's
   const std::size_t free_before = free_bytes();
   const Clock::time_point begin = Clock::now();
@@ -210,7 +242,7 @@ Json measure(const BenchOptions& options) {
   result["first_loss"] = timings.first_loss;
   result["last_loss"] = timings.last_loss;
   if (options.profile)
-    result["profile_ms"] = profiled(step);
+    profile(step, result);
   result["counters"] = counted(step.counters());
   result["products"] = products();
   return result;
@@ -229,9 +261,12 @@ void print(const Json& r) {
               number("first_step_without_weights_s"));
   std::printf("loss %.4f to %.4f, %lld graph nodes, counters %s\n", number("first_loss"), number("last_loss"),
               static_cast<long long>(number("graph_nodes")), r["counters"].dump().c_str());
-  if (r.contains("profile_ms"))
-    for (const auto& [kind, ms] : r["profile_ms"].items())
-      std::printf("  %-20s %9.3f ms\n", kind.c_str(), ms.get<double>());
+  for (const char* part : {"profile", "profile_products"})
+    if (r.contains(part))
+      for (const auto& [name, sum] : r[part].items())
+        std::printf("  %-34s %9.3f ms, %d times, %.0f GB/s, %.0f TFLOP/s\n", name.c_str(),
+                    sum["ms"].get<double>(), sum["count"].get<int>(), sum["gb_per_s"].get<double>(),
+                    sum.value("tflop_per_s", 0.0));
   for (const Json& p : r["products"])
     std::printf("  %s: %d of %d, %.1f µs against %.1f\n", p["product"].get<std::string>().c_str(),
                 p["winner"].get<int>(), p["proposals"].get<int>(), p["winner_us"].get<double>(),
