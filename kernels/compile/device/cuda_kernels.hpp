@@ -14,7 +14,16 @@ class CudaKernels final : public StepKernels {
   CudaKernels(attention::FlexAttention attention, cudaStream_t stream)
       : attention_(std::move(attention)), stream_(stream) {}
 
-  void matmul(const MatmulArgs& args) override { kernels::matmul(args, stream_); }
+  /// From now on products that add are made as if they only wrote, since only those are searched: for walks
+  /// whose results nobody reads. Winners serve both.
+  void search_all(bool yes) { searches_all_ = yes; }
+
+  void matmul(const MatmulArgs& args) override {
+    MatmulArgs g = args;
+    if (searches_all_)
+      g.beta = 0.0f;
+    kernels::matmul(g, stream_);
+  }
   void dequantize(const nf4::DequantizeArgs& args) override { nf4::dequantize(args, stream_); }
   void embed(const Embed& args) override { compile::embed(args, stream_); }
   void rms_norm(const llama::RmsNormForward& args) override { llama::rms_norm(args, stream_); }
@@ -46,6 +55,7 @@ class CudaKernels final : public StepKernels {
  private:
   attention::FlexAttention attention_;
   cudaStream_t stream_;
+  bool searches_all_ = false;
 };
 
 }  // namespace assay::kernels::compile

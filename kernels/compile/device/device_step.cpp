@@ -144,8 +144,12 @@ void DeviceStep::watched(const Work& work) {
 void DeviceStep::make_ready() {
   plan_.check_bound();
   if (!watch_.is_warm()) {
-    // Twice: the first may search for a product after it has run one of the same bucket that only adds.
-    for (int i = 0; i < 2; ++i) walk(plan_, device_->kernels, WalkPart::kWithoutAdamW);
+    // The first walk finds algorithms; the second runs the list as it will be captured, which loads every
+    // kernel.
+    for (const bool searches : {true, false}) {
+      device_->kernels.search_all(searches);
+      walk(plan_, device_->kernels, WalkPart::kWithoutAdamW);
+    }
     // AdamW's code is loaded on memory that nobody reads: a few elements of the products' workspace.
     ASSAY_CUDA_CHECK(cudaMemsetAsync(plan_.workspace(), 0, 5 * 256, stream()));
     device_->kernels.adamw(plan_.adamw_on_scratch());

@@ -39,7 +39,7 @@ Program dense_program() {
 TEST(StepPlan, a_product_of_some_columns_has_the_rows_stride_of_all) {
   const Placed placed(dense_program());
   const BoundProgram& bound = placed.plan.bound();
-  // y += s · u[:, member]·Bᵀ: the first product whose left side is a part.
+  // y = s · u[:, member]·Bᵀ, to which the base product adds: the first product whose left side is a part.
   for (const Op& op : bound.program.ops) {
     if (op.kind != OpKind::kMatmul || op.in[0].columns == 0 || op.in[0].column == 0)
       continue;
@@ -50,7 +50,7 @@ TEST(StepPlan, a_product_of_some_columns_has_the_rows_stride_of_all) {
     EXPECT_EQ(static_cast<const std::byte*>(g.a) - bound.addresses[static_cast<std::size_t>(op.in[0].buffer)],
               2 * op.in[0].column);
     EXPECT_TRUE(g.transpose_b);
-    EXPECT_EQ(g.beta, 1.0f);
+    EXPECT_EQ(g.beta, 0.0f);
     return;
   }
   FAIL() << "no product of some columns in the list";

@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kUsage =
     "compiled_step_bench [--shape 8b|1b|tiny] [--batch N] [--length L] [--packed seeded|FILE]\n"
     "  [--keep everything|products|attention|input] [--type bf16|f16] [--base nf4|dense] [--rank R]\n"
-    "  [--chunk-rows N] [--steps N] [--cache FOLDER] [--json FILE] [--profile]\n";
+    "  [--adapters begin|end] [--chunk-rows N] [--steps N] [--cache FOLDER] [--json FILE] [--profile]\n";
 
 std::invalid_argument refuse(const std::string& expected, const std::string& found) {
   return std::invalid_argument("expected " + expected + ", found " + found + "\n" + kUsage);
@@ -86,6 +86,10 @@ BenchOptions parse_options(std::span<const char* const> words) {
       {"--base",
        [&](auto& name, auto& word) {
          o.packed_base = one_of<bool>(name, word, {{"nf4", true}, {"dense", false}});
+       }},
+      {"--adapters",
+       [&](auto& name, auto& word) {
+         o.adapters_begin = one_of<bool>(name, word, {{"begin", true}, {"end", false}});
        }},
       {"--rank", [&](auto& name, auto& word) { o.rank = number(name, word, 1); }},
       {"--chunk-rows", [&](auto& name, auto& word) { o.chunk_rows = number(name, word, 1); }},

@@ -22,6 +22,7 @@ struct BenchOptions {
   bool packed_base = true;
   std::int64_t rank = 16;
   std::int64_t chunk_rows = 0;  ///< of logits; 0: chunk_plan's choice
+  bool adapters_begin = true;   ///< StepOptions
   int steps = 20;               ///< timed ones
   bool profile = false;
   std::filesystem::path json = {}, cache = {};  ///< empty: none
