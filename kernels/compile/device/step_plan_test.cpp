@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <stdexcept>
 #include <vector>
 
@@ -112,6 +113,29 @@ TEST(StepPlan, chunks_of_logits_are_those_of_the_chunk_plan) {
   EXPECT_EQ(logits_stride(101), 104);
   EXPECT_EQ(logits_stride(128256), 128256);
   EXPECT_THROW(StepPlan(tiny_program(), {.chunk_rows = -1}), std::invalid_argument);
+}
+
+/// Everything of the step but the context: what the goals of 24 and 12 GiB are held against.
+TEST(StepPlan, an_8b_step_takes_no_more_than_the_estimate) {
+  StepOptions options;
+  options.shape = {.layers = 32,
+                   .hidden = 4096,
+                   .intermediate = 14336,
+                   .heads = 32,
+                   .kv_heads = 8,
+                   .head_dim = 128,
+                   .vocab = 128256};
+  options.tokens = 4096, options.sequences = 2;
+  for (const auto& [keep, goal_gib] : {std::pair{Keep::kEverything, 24.0}, {Keep::kAttention, 12.0}}) {
+    options.keep = keep;
+    const StepPlan plan(step_program(options), {.longest_sequence = 2048});
+    const StepEstimate e = estimate_step(options.shape, {.count = 4096, .sequence = 2048}, keep, 1024);
+    const auto bytes = static_cast<double>(plan.layout().bytes) + static_cast<double>(e.base);
+    EXPECT_LT(bytes, static_cast<double>(e.total()) + 64.0 * (1 << 20));
+    EXPECT_LT(bytes, goal_gib * (1 << 30));
+    std::printf("[ 8B, policy %d ] %.2f GiB with weights, arena %.2f\n", static_cast<int>(keep),
+                bytes / (1 << 30), static_cast<double>(plan.layout().arena_bytes) / (1 << 30));
+  }
 }
 
 TEST(StepPlan, what_attention_cannot_do_is_refused) {
