@@ -56,6 +56,8 @@ void HostKernels::matmul(const MatmulArgs& g) {
                      ldd = g.ldd != 0 ? g.ldd : g.n;
   if (g.workspace == nullptr || g.choice != kernels::MatmulChoice::kTimed)
     throw std::logic_error("expected every product to have a workspace and to be searched");
+  std::memset(g.workspace, 0xff,
+              std::min<std::size_t>(g.workspace_bytes, 1 << 20));  // nobody else may live there
   const std::vector<float> a = unpacked(g.a, g.m, g.k, lda, g.transpose_a, g.in_type, type_),
                            b = unpacked(g.b, g.n, g.k, ldb, !g.transpose_b, g.in_type, type_);
   for (std::int64_t i = 0; i < g.m; ++i) {

@@ -106,6 +106,26 @@ TEST(StepPlan, attention_sees_the_capacity_and_the_longest_sequence) {
   }
 }
 
+TEST(StepPlan, scratch_of_operations_is_theirs_alone) {
+  const Placed placed(dense_program());
+  const StepPlan& plan = placed.plan;
+  const auto mask = plan.block_mask();
+  const std::byte* const step_begin = plan.workspace();
+  const std::byte* const step_end = static_cast<const std::byte*>(mask.workspace) + mask.bytes;
+  const auto expect_apart = [&](const std::byte* begin, std::size_t bytes) {
+    EXPECT_TRUE(begin + bytes <= step_begin || begin >= step_end);
+    EXPECT_LE(begin + bytes, reinterpret_cast<const std::byte*>(Placed::kBase) + plan.layout().arena_bytes);
+  };
+  for (std::size_t i = 0; i < plan.program().ops.size(); ++i) {
+    const Op& op = plan.program().ops[i];
+    if (op.kind == OpKind::kAttentionBackward)
+      expect_apart(plan.scratch(i), plan.attention_backward_of(i).workspace_bytes);
+    if (op.kind == OpKind::kHeadLoss)
+      expect_apart(plan.scratch(i), head_loss_scratch_bytes(head_loss_shape(plan.program(), op),
+                                                            plan.chunk_rows(), ComputeType::kBfloat16));
+  }
+}
+
 TEST(StepPlan, chunks_of_logits_are_those_of_the_chunk_plan) {
   EXPECT_EQ(StepPlan(tiny_program(), {}).chunk_rows(), 128);
   EXPECT_EQ(StepPlan(tiny_program(), {.chunk_rows = 77}).chunk_rows(), 77);
