@@ -1,4 +1,4 @@
-# What `cmake --install` leaves: the kernels as a package (find_package(assay), assay::kernels, assay::attention), torch.ops.assay, the
+# What `cmake --install` leaves: the kernels as a package (find_package(assay), assay::kernels, assay::attention, assay::compile_device), torch.ops.assay, the
 # program. Our warning and sanitizer flags stay here: rooms link assay_flags for the build only.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -10,10 +10,11 @@ target_include_directories(assay_kernels INTERFACE
 target_compile_features(assay_kernels INTERFACE cxx_std_20)
 set_target_properties(assay_kernels PROPERTIES EXPORT_NAME kernels)
 set_target_properties(assay_attention PROPERTIES EXPORT_NAME attention)
-install(TARGETS assay_kernels assay_attention EXPORT assayTargets ARCHIVE)
+set_target_properties(assay_compile_device PROPERTIES EXPORT_NAME compile_device)
+install(TARGETS assay_kernels assay_attention assay_compile_device EXPORT assayTargets ARCHIVE)
 install(DIRECTORY kernels/common kernels/nf4 kernels/backprop kernels/compile kernels/llama kernels/attention
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/assay/kernels
-        FILES_MATCHING PATTERN "*.hpp" PATTERN "*-inl.hpp" EXCLUDE PATTERN "*_test.hpp" EXCLUDE PATTERN "autograd" EXCLUDE PATTERN "eager" EXCLUDE PATTERN "emulated" EXCLUDE)
+        FILES_MATCHING PATTERN "*.hpp" PATTERN "*-inl.hpp" EXCLUDE PATTERN "*_test.hpp" EXCLUDE PATTERN "autograd" EXCLUDE PATTERN "eager" EXCLUDE PATTERN "emulated" EXCLUDE PATTERN "bench" EXCLUDE)
 
 install(EXPORT assayTargets NAMESPACE assay:: DESTINATION ${_assay_package})
 configure_package_config_file(cmake/assayConfig.cmake.in assayConfig.cmake INSTALL_DESTINATION ${_assay_package})

@@ -125,8 +125,14 @@ Id ProgramBuilder::linear(const LinearGroup& group, std::size_t member, Id x, Id
   const Linear& linear = group.members[member];
   const Id weight = decoded(group, member);
   const Id y = value("y", linear.outputs);
-  multiply(whole(x), false, whole(weight), true, whole(y), 1.0, 0.0f);
-  multiply(slice(u, member), false, whole(linear.b), true, whole(y), options_.lora_scale, 1.0f);
+  const auto base = [&](float beta) { multiply(whole(x), false, whole(weight), true, whole(y), 1.0, beta); };
+  const auto adapter = [&](float beta) {
+    multiply(slice(u, member), false, whole(linear.b), true, whole(y), options_.lora_scale, beta);
+  };
+  if (options_.adapters_begin)
+    adapter(0.0f), base(1.0f);
+  else
+    base(0.0f), adapter(1.0f);
   return y;
 }
 
@@ -143,11 +149,18 @@ Id ProgramBuilder::adapter_backward(const LinearGroup& group, const std::vector<
 
 Id ProgramBuilder::input_gradient(const LinearGroup& group, const std::vector<Id>& dy, Id du) {
   const Id dx = value("dinput", group.inputs);
+  const auto adapters = [&](float beta) {
+    multiply(whole(du), false, whole(group.a), false, whole(dx), 1.0, beta);
+  };
+  if (options_.adapters_begin)
+    adapters(0.0f);
   for (std::size_t i = 0; i < group.members.size(); ++i) {
     const Id weight = decoded(group, i);
-    multiply(whole(dy[i]), false, whole(weight), false, whole(dx), 1.0, i == 0 ? 0.0f : 1.0f);
+    const bool begins = i == 0 && !options_.adapters_begin;
+    multiply(whole(dy[i]), false, whole(weight), false, whole(dx), 1.0, begins ? 0.0f : 1.0f);
   }
-  multiply(whole(du), false, whole(group.a), false, whole(dx), 1.0, 1.0f);
+  if (!options_.adapters_begin)
+    adapters(1.0f);
   return dx;
 }
 

@@ -14,6 +14,10 @@ struct StepOptions {
   Keep keep = Keep::kEverything;
   bool packed_base =
       true;  ///< linears are NF4 and decoded before each use; else they are of the compute type
+  /// Which of a sum's products begins it. The adapter's is bound by bytes, the base's by FLOP: begun by the
+  /// adapter's, the base product adds in its epilogue and hides the read; begun by the base's, the adapter's
+  /// is a pass of its own that reads and writes. The small part is then also what is rounded first.
+  bool adapters_begin = true;
 };
 
 /// Names of buffers, with i a layer and LINEAR one of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj,

@@ -44,7 +44,7 @@ llama::FourBitWeight random_four_bit(std::int64_t rows, std::int64_t columns, co
 
 }  // namespace
 
-Problem problem(bool tied, bool four_bit) {
+Problem problem(bool tied, bool four_bit, ProblemSize size) {
   auto config = llama::tiny_config();
   config.initializer_range = 0.2;
   config.tie_word_embeddings = tied;
@@ -52,6 +52,11 @@ Problem problem(bool tied, bool four_bit) {
   if (four_bit)
     config.hidden_size = 64, config.intermediate_size = 128;
   Problem p;
+  if (size == ProblemSize::kDevice) {
+    config.hidden_size = 128, config.intermediate_size = 192;
+    config.num_heads = 4, config.num_kv_heads = 2, config.head_dim = 64;
+    p.lengths = {140, 1, 60}, p.rank = 8;
+  }
   p.model = llama::random_llama(config, 5, {});
   const at::Generator random = at::detail::createCPUGenerator(7);
   for (llama::Layer& layer : p.model.layers)
@@ -64,7 +69,7 @@ Problem problem(bool tied, bool four_bit) {
       linear.four_bit = random_four_bit(linear.rows(), linear.columns(), random);
       linear.weight = Tensor();
     });
-  const llama::LoraOptions options{.rank = kRank, .alpha = 2.0 * kRank};
+  const llama::LoraOptions options{.rank = p.rank, .alpha = 2.0 * static_cast<double>(p.rank)};
   llama::add_lora(p.model, options, 11);
   p.scale = options.scale();
   for (const auto& [name, tensor] : llama::adapter_parameters(p.model)) {
@@ -72,7 +77,7 @@ Problem problem(bool tied, bool four_bit) {
       tensor.detach().normal_(0, 0.2, random);
   }
   std::int64_t count = 0;
-  for (const std::int64_t length : kLengths) count += length;
+  for (const std::int64_t length : p.lengths) count += length;
   p.tokens = at::randint(config.vocab_size, {count}, random, at::kLong);
   p.labels = at::randint(config.vocab_size, {count}, random, at::kLong);
   p.labels[2] = -100;
@@ -82,7 +87,7 @@ Problem problem(bool tied, bool four_bit) {
 double plain_loss(const Problem& p) {
   std::vector<Tensor> states;
   std::int64_t begin = 0;
-  for (const std::int64_t length : kLengths) {
+  for (const std::int64_t length : p.lengths) {
     states.push_back(p.model.hidden_states(p.tokens.narrow(0, begin, length).unsqueeze(0)).squeeze(0));
     begin += length;
   }
@@ -110,9 +115,9 @@ StepOptions options_of(const Problem& p, Keep keep, bool packed) {
                    .head_dim = c.head_dim,
                    .vocab = c.vocab_size,
                    .tied = c.tie_word_embeddings,
-                   .lora_rank = kRank};
+                   .lora_rank = p.rank};
   options.tokens = p.tokens.numel();
-  options.sequences = static_cast<std::int64_t>(kLengths.size());
+  options.sequences = static_cast<std::int64_t>(p.lengths.size());
   options.lora_scale = p.scale;
   options.norm_epsilon = c.rms_norm_eps;
   options.keep = keep;
@@ -141,11 +146,10 @@ EagerStep step_of(Problem& p, Keep keep, at::ScalarType type, bool packed,
   if (change)
     change(program);
   EagerStep step(std::move(program), type);
-  std::vector<std::int32_t> boundaries{0}, positions;
-  for (const std::int64_t length : kLengths) {
-    boundaries.push_back(boundaries.back() + static_cast<std::int32_t>(length));
+  const std::vector<std::int32_t> boundaries = boundaries_of(p.lengths);
+  std::vector<std::int32_t> positions;
+  for (const std::int64_t length : p.lengths)
     for (std::int32_t i = 0; i < length; ++i) positions.push_back(i);
-  }
   step.bind("tokens", p.tokens);
   step.bind("labels", p.labels);
   step.bind("positions", at::tensor(at::ArrayRef<std::int32_t>(positions), at::kInt));
@@ -173,6 +177,13 @@ EagerStep step_of(Problem& p, Keep keep, at::ScalarType type, bool packed,
   }
   step.copy_adapters();
   return step;
+}
+
+std::vector<std::int32_t> boundaries_of(const std::vector<std::int64_t>& lengths) {
+  std::vector<std::int32_t> boundaries{0};
+  for (const std::int64_t length : lengths)
+    boundaries.push_back(boundaries.back() + static_cast<std::int32_t>(length));
+  return boundaries;
 }
 
 double worst_gradient(Problem& p, const EagerStep& step) {

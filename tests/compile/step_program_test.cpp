@@ -53,6 +53,18 @@ TEST(StepProgram, loss_and_gradients_are_those_of_the_plain_model) {
   }
 }
 
+TEST(StepProgram, base_products_may_begin_the_sums_as_well) {
+  Problem p = problem(false);
+  plain_loss(p);
+  StepOptions options = options_of(p, Keep::kProducts, false);
+  options.adapters_begin = false;
+  EagerStep step = step_of(p, Keep::kProducts, at::kFloat, false, [&](kernels::compile::Program& program) {
+    program = kernels::compile::step_program(options);
+  });
+  step.run();
+  expect_gradients(p, step, 2e-5);
+}
+
 /// The comparison is compared: each of these faults of a list must show.
 TEST(StepProgram, faults_in_the_list_are_seen_in_the_gradients) {
   using kernels::compile::Op;
