@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// torch.ops.assay.attention and flex_attention: schemas, fake kernels, autograd. The inner operators take either kind of
-// options, and return lse for the backward pass.
+// torch.ops.assay.attention and flex_attention: schemas, fake kernels, autograd. The inner operators take
+// either kind of options, and return lse for the backward pass.
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -20,15 +20,17 @@ using Pair = std::tuple<Tensor, Tensor>;
 using Triple = std::tuple<Tensor, Tensor, Tensor>;
 
 /// An inner operator's arguments behind the tensors, in the schema's order.
-#define ASSAY_ATTENTION_OPTIONS                                                                         \
-  const MaybeTensor &cu_seqlens, c10::SymInt max_length, std::optional<double> scale, bool causal,      \
-      std::int64_t window, double softcap, std::string_view score_mod, std::string_view mask_mod,       \
-      at::TensorList buffers, at::ArrayRef<double> scalars, at::IntArrayRef integers, std::array<bool, 2> mask_by
+#define ASSAY_ATTENTION_OPTIONS                                                                    \
+  const MaybeTensor &cu_seqlens, c10::SymInt max_length, std::optional<double> scale, bool causal, \
+      std::int64_t window, double softcap, std::string_view score_mod, std::string_view mask_mod,  \
+      at::TensorList buffers, at::ArrayRef<double> scalars, at::IntArrayRef integers,              \
+      std::array<bool, 2> mask_by
 
 AttentionOptions options_of(ASSAY_ATTENTION_OPTIONS) {
   AttentionOptions o;
   o.cu_seqlens = cu_seqlens;
-  o.max_length = max_length.maybe_as_int().value_or(0);  // a symbol: of a fake tensor, whose length nobody reads
+  o.max_length =
+      max_length.maybe_as_int().value_or(0);  // a symbol: of a fake tensor, whose length nobody reads
   o.scale = scale;
   o.causal = causal;
   o.window = window;
@@ -42,7 +44,7 @@ AttentionOptions options_of(ASSAY_ATTENTION_OPTIONS) {
   o.mask_by_sequence = mask_by[1];
   return o;
 }
-#define ASSAY_ATTENTION_GIVEN                                                                                \
+#define ASSAY_ATTENTION_GIVEN                                                                              \
   cu_seqlens, max_length, scale, causal, window, softcap, score_mod, mask_mod, buffers, scalars, integers, \
       mask_by
 
@@ -174,8 +176,8 @@ std::vector<std::int64_t> counters() {
 }  // namespace
 }  // namespace assay::kernels::torch
 
-#define ASSAY_INNER_OPTIONS                                                                               \
-  "Tensor? cu_seqlens, SymInt max_length, float? scale, bool causal, int window, float softcap, str "     \
+#define ASSAY_INNER_OPTIONS                                                                           \
+  "Tensor? cu_seqlens, SymInt max_length, float? scale, bool causal, int window, float softcap, str " \
   "score_mod, str mask_mod, Tensor[] buffers, float[] scalars, int[] integers, bool[2] mask_by)"
 
 TORCH_LIBRARY_FRAGMENT(assay, m) {
@@ -195,9 +197,8 @@ TORCH_LIBRARY_FRAGMENT(assay, m) {
         tags);
   // Of the process: [compilations, loads from disk, found again, files rejected].
   m.def("attention_counters() -> int[]", assay::kernels::torch::counters);
-  m.def("attention_cache(str folder) -> ()", [](const std::string& folder) {
-    assay::kernels::torch::set_attention_cache(folder);
-  });
+  m.def("attention_cache(str folder) -> ()",
+        [](const std::string& folder) { assay::kernels::torch::set_attention_cache(folder); });
 }
 
 TORCH_LIBRARY_IMPL(assay, CompositeExplicitAutograd, m) {

@@ -2,10 +2,10 @@
 // Attention on the CPU, as the formulas say: sequence after sequence, all scores at once.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/full.h>
 
 #include <cmath>
 #include <limits>
@@ -89,16 +89,20 @@ Tensor hidden_pairs(const Sequence& s, const AttentionOptions& o, const Tensor& 
 }
 
 struct Problem {
-  Tensor q, k, v;           ///< grouped
-  Tensor scores;            ///< [groups, group · Lq, Lk], −∞ where hidden
-  Tensor slope;             ///< of the softcap at each score; undefined without one
+  Tensor q, k, v;  ///< grouped
+  Tensor scores;   ///< [groups, group · Lq, Lk], −∞ where hidden
+  Tensor slope;    ///< of the softcap at each score; undefined without one
   double scale = 1.0;
 };
 
 Problem problem_of(const AttentionInputs& in, const Sequence& s, const AttentionOptions& o) {
   const std::int64_t groups = in.k.size(2);
-  Problem p{grouped(in.q, s.queries, groups), grouped(in.k, s.keys, groups), grouped(in.v, s.keys, groups),
-            {}, {}, o.scale.value_or(1.0 / std::sqrt(static_cast<double>(in.q.size(3))))};
+  Problem p{grouped(in.q, s.queries, groups),
+            grouped(in.k, s.keys, groups),
+            grouped(in.v, s.keys, groups),
+            {},
+            {},
+            o.scale.value_or(1.0 / std::sqrt(static_cast<double>(in.q.size(3))))};
   p.scores = at::matmul(p.q, p.k.transpose(1, 2)) * p.scale;
   if (o.softcap > 0.0) {
     const Tensor tanh = (p.scores / o.softcap).tanh();
@@ -126,9 +130,10 @@ Tensor lse_part(const Tensor& lse, const Sequence& s, std::size_t index) {
 void check(const AttentionInputs& in, const AttentionOptions& options) {
   check_attention_types(in, options);
   check_attention_sizes(in, options);
-  TORCH_CHECK_NOT_IMPLEMENTED(!options.has_text(),
-                              "expected attention's causal, window and softcap on the CPU, found a score_mod or "
-                              "mask_mod in CUDA C++; those need a GPU");
+  TORCH_CHECK_NOT_IMPLEMENTED(
+      !options.has_text(),
+      "expected attention's causal, window and softcap on the CPU, found a score_mod or "
+      "mask_mod in CUDA C++; those need a GPU");
 }
 
 bool is_nothing(const Sequence& s, const AttentionInputs& in) {

@@ -103,7 +103,8 @@ Tensor walkable(const Tensor& x) {
   return walkable ? x : x.clone(at::MemoryFormat::Contiguous);
 }
 
-/// Of x [B, L, heads, D], walkable; packed: [1, B·L, heads, D]. A stride that is never walked is a head's size.
+/// Of x [B, L, heads, D], walkable; packed: [1, B·L, heads, D]. A stride that is never walked is a head's
+/// size.
 attention::View view_of(const Tensor& x, bool packed) {
   const auto stride = [&](int dim) { return x.size(dim) == 1 ? x.size(3) : x.stride(dim); };
   return {const_cast<void*>(x.const_data_ptr()), packed ? 0 : stride(0), stride(1), stride(2)};
@@ -125,7 +126,8 @@ struct Prepared {
   attention::View view(const Tensor& x) const { return view_of(x, packed); }
 };
 
-attention::Sequences sequences_of(const AttentionInputs& in, const AttentionOptions& o, const Tensor& starts) {
+attention::Sequences sequences_of(const AttentionInputs& in, const AttentionOptions& o,
+                                  const Tensor& starts) {
   const std::int64_t rows = in.q.size(0) * in.q.size(1);
   const bool packed = starts.defined();
   const std::int64_t most = packed && o.max_length > 0 ? std::min(o.max_length, rows) : rows;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The masks and scores that torch.ops.assay.attention knows by name, as texts for kernels/attention. Pure functions.
+// The masks and scores that torch.ops.assay.attention knows by name, as texts for kernels/attention. Pure
+// functions.
 #pragma once
 
 #include "kernels/attention/device/params.hpp"
@@ -7,13 +8,14 @@
 
 namespace assay::kernels::torch {
 
-/// Query q sees key k where |q − k| < window (window 0: any) and, causal, k ≤ q. Scores become cap · tanh(x / cap)
-/// (cap 0: stay).
+/// Query q sees key k where |q − k| < window (window 0: any) and, causal, k ≤ q. Scores become cap · tanh(x /
+/// cap) (cap 0: stay).
 struct PlainMods {
   bool causal = true;
   int window = 0;
   float softcap = 0.0f;
-  bool exact_tanh = false;  ///< to f32's precision: for f16; bf16 rounds away what the hardware's tanh is off by
+  bool exact_tanh =
+      false;  ///< to f32's precision: for f16; bf16 rounds away what the hardware's tanh is off by
 };
 
 /// At most twelve different texts: window and cap are numbers beside them (plain_buffers), not in them.

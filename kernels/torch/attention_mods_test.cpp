@@ -27,9 +27,9 @@ TEST(AttentionMods, every_kind_compiles_for_ampere_and_hopper) {
   const auto compiler = std::make_shared<attention::Compiler>();
   int sm = 80;
   for (const PlainMods& kind : kinds()) {
-    const auto type =
-        kind.exact_tanh ? attention::ElementType::kFloat16 : attention::ElementType::kBfloat16;
-    const attention::FlexAttention layer(compiler, plain_mods(kind), {sm == 80 ? 64 : 128, type}, {sm, false});
+    const auto type = kind.exact_tanh ? attention::ElementType::kFloat16 : attention::ElementType::kBfloat16;
+    const attention::FlexAttention layer(compiler, plain_mods(kind), {sm == 80 ? 64 : 128, type},
+                                         {sm, false});
     EXPECT_NO_THROW(layer.prepare()) << plain_mods(kind).mask_mod << plain_mods(kind).score_mod;
     sm = sm == 80 ? 90 : 80;
   }

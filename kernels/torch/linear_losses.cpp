@@ -127,8 +127,7 @@ struct RowsFunction : ::torch::autograd::Function<RowsFunction> {
 
 Tensor differentiable(LinearLossCall call) {
   const auto tensors = call.tensors();
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    call.wanted[i] = wants_gradient(tensors[i]);
+  for (std::size_t i = 0; i < tensors.size(); ++i) call.wanted[i] = wants_gradient(tensors[i]);
   const MaybeTensor hidden = call.hidden, weight = call.weight;
   if (call.reduction == Reduction::kRows)
     return RowsFunction::apply(hidden, weight, call.bias, call.lora_a, call.lora_b, call);

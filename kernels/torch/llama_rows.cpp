@@ -16,9 +16,8 @@ std::int64_t stride_of(const Tensor& rows) {
 
 void check_float(const Tensor& t, const char* what) {
   const at::ScalarType type = t.scalar_type();
-  TORCH_CHECK_TYPE(
-      type == at::kHalf || type == at::kBFloat16 || type == at::kFloat || type == at::kDouble, "expected ",
-      what, " of float16, bfloat16, float32 or float64, found ", type);
+  TORCH_CHECK_TYPE(type == at::kHalf || type == at::kBFloat16 || type == at::kFloat || type == at::kDouble,
+                   "expected ", what, " of float16, bfloat16, float32 or float64, found ", type);
 }
 
 void check_alike(const Tensor& t, const char* what, const Tensor& like, const char* like_what) {

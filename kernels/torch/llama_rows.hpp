@@ -18,7 +18,8 @@ void check_same_sizes(const at::Tensor& t, const char* what, const at::Tensor& l
 /// Of f16, bf16 or f32: f64 has formulas of its own (pointwise_f64.hpp).
 llama::ElementType element_type(const at::Tensor& t);
 
-/// [..., C] as [rows, C] with contiguous rows at a fixed stride; copied only where its strides allow no such view.
+/// [..., C] as [rows, C] with contiguous rows at a fixed stride; copied only where its strides allow no such
+/// view.
 at::Tensor rows_of(const at::Tensor& t);
 /// Of what rows_of gave; data null for an undefined tensor.
 llama::InputRows input_rows(const at::Tensor& rows);

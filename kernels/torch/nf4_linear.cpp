@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// torch.ops.assay.nf4_linear: schemas, fake kernels and autograd around nf4_linear_call. The base is frozen: x, bias,
-// lora_a and lora_b are differentiable.
+// torch.ops.assay.nf4_linear: schemas, fake kernels and autograd around nf4_linear_call. The base is frozen:
+// x, bias, lora_a and lora_b are differentiable.
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -50,11 +50,10 @@ Tensors backward(const Tensor& dy, const MaybeTensor& x, const Tensor& packed, c
                  const MaybeTensor& nested_code, const MaybeTensor& nested_offset,
                  std::int64_t nested_block_size, std::array<bool, 4> wanted) {
   const c10::OptionalDeviceGuard guard(dy.device());
-  const auto gradients =
-      linear_backward(dy, x, in_features,
-                      matrix_of(packed, absmax, block_size, quant_type, nested_absmax, nested_code,
-                                nested_offset, nested_block_size),
-                      {bias, lora_a, lora_b, lora_scale}, wanted);
+  const auto gradients = linear_backward(dy, x, in_features,
+                                         matrix_of(packed, absmax, block_size, quant_type, nested_absmax,
+                                                   nested_code, nested_offset, nested_block_size),
+                                         {bias, lora_a, lora_b, lora_scale}, wanted);
   Tensors out;
   for (const Tensor& gradient : gradients) out.push_back(or_empty(gradient, dy));
   return out;
@@ -138,12 +137,11 @@ struct LinearFunction : ::torch::autograd::Function<LinearFunction> {
   }
 };
 
-Tensor differentiable(const Tensor& x, const Tensor& packed, const Tensor& absmax,
-                      c10::SymInt out_features, const MaybeTensor& bias, const MaybeTensor& lora_a,
-                      const MaybeTensor& lora_b, double lora_scale, std::int64_t block_size,
-                      std::string_view quant_type, const MaybeTensor& nested_absmax,
-                      const MaybeTensor& nested_code, const MaybeTensor& nested_offset,
-                      std::int64_t nested_block_size) {
+Tensor differentiable(const Tensor& x, const Tensor& packed, const Tensor& absmax, c10::SymInt out_features,
+                      const MaybeTensor& bias, const MaybeTensor& lora_a, const MaybeTensor& lora_b,
+                      double lora_scale, std::int64_t block_size, std::string_view quant_type,
+                      const MaybeTensor& nested_absmax, const MaybeTensor& nested_code,
+                      const MaybeTensor& nested_offset, std::int64_t nested_block_size) {
   const std::array<bool, 4> wanted{wants_gradient(x), wants_gradient(bias), wants_gradient(lora_a),
                                    wants_gradient(lora_b)};
   return LinearFunction::apply(x, bias, lora_a, lora_b,
@@ -155,9 +153,9 @@ Tensor differentiable(const Tensor& x, const Tensor& packed, const Tensor& absma
 }  // namespace
 }  // namespace assay::kernels::torch
 
-#define ASSAY_NF4_OPTIONS                                                                                    \
-  "Tensor? bias=None, Tensor? lora_a=None, Tensor? lora_b=None, float lora_scale=1.0, int block_size=64, "  \
-  "str quant_type=\"nf4\", Tensor? nested_absmax=None, Tensor? nested_code=None, Tensor? "                   \
+#define ASSAY_NF4_OPTIONS                                                                                  \
+  "Tensor? bias=None, Tensor? lora_a=None, Tensor? lora_b=None, float lora_scale=1.0, int block_size=64, " \
+  "str quant_type=\"nf4\", Tensor? nested_absmax=None, Tensor? nested_code=None, Tensor? "                 \
   "nested_offset=None, int nested_block_size=256"
 
 TORCH_LIBRARY_FRAGMENT(assay, m) {
@@ -165,9 +163,10 @@ TORCH_LIBRARY_FRAGMENT(assay, m) {
   m.def("nf4_linear(Tensor x, Tensor packed, Tensor absmax, SymInt out_features, *, " ASSAY_NF4_OPTIONS
         ") -> Tensor",
         tags);
-  m.def("_nf4_linear_backward(Tensor dy, Tensor? x, Tensor packed, Tensor absmax, SymInt in_features, "
-        "*, " ASSAY_NF4_OPTIONS ", bool[4] wanted) -> Tensor[]",
-        tags);
+  m.def(
+      "_nf4_linear_backward(Tensor dy, Tensor? x, Tensor packed, Tensor absmax, SymInt in_features, "
+      "*, " ASSAY_NF4_OPTIONS ", bool[4] wanted) -> Tensor[]",
+      tags);
 }
 #undef ASSAY_NF4_OPTIONS
 

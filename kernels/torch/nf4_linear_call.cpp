@@ -35,8 +35,8 @@ void check_adapter_types(const Tensor& x, const Adapter& adapter) {
 void check_sizes(std::int64_t in_features, std::int64_t out_features, const Adapter& adapter) {
   TORCH_CHECK_VALUE(out_features >= 0, "expected out_features of at least 0, found ", out_features);
   if (adapter.bias)
-    TORCH_CHECK_VALUE(adapter.bias->dim() == 1 && adapter.bias->size(0) == out_features,
-                      "expected bias of ", out_features, " elements, found ", adapter.bias->sizes());
+    TORCH_CHECK_VALUE(adapter.bias->dim() == 1 && adapter.bias->size(0) == out_features, "expected bias of ",
+                      out_features, " elements, found ", adapter.bias->sizes());
   if (!adapter.has_lora())
     return;
   const Tensor &a = *adapter.lora_a, &b = *adapter.lora_b;
@@ -67,8 +67,7 @@ Tensor linear(const Tensor& x, std::int64_t out_features, const Nf4Matrix& weigh
   check_linear_types(x, weight, adapter);
   check_sizes(x.size(-1), out_features, adapter);
   const Tensor rows = rows_of(x);
-  const Tensor y =
-      at::linear(rows, weight.decoded(out_features, x.size(-1), x.scalar_type()), adapter.bias);
+  const Tensor y = at::linear(rows, weight.decoded(out_features, x.size(-1), x.scalar_type()), adapter.bias);
   if (adapter.has_lora()) {
     const Tensor &a = *adapter.lora_a, &b = *adapter.lora_b;
     const Tensor low = at::mm(rows.to(a.scalar_type()), a.t());
@@ -102,7 +101,8 @@ std::array<Tensor, 4> linear_backward(const Tensor& dy, const MaybeTensor& x, st
       out[0].addmm_(low, a, 1.0, adapter.scale);
     else if (wants_x)
       out[0].add_(at::mm(low, a), adapter.scale);
-    TORCH_CHECK_VALUE(x || !(wants_a || wants_b), "expected x, which the gradients of lora_a and lora_b need");
+    TORCH_CHECK_VALUE(x || !(wants_a || wants_b),
+                      "expected x, which the gradients of lora_a and lora_b need");
     const Tensor rows = wants_a || wants_b ? rows_of(*x).to(a.scalar_type()) : Tensor();
     if (wants_a)
       out[2] = at::mm(low.t(), rows).mul_(adapter.scale);

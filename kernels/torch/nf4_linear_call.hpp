@@ -2,8 +2,9 @@
 // A linear layer over a frozen 4-bit weight with an adapter beside it:
 //   y = x·Wᵀ + bias + s·(x·Aᵀ)·Bᵀ,   W = nf4 decoded to x's type,
 //   dx = dy·W + s·(dy·B)·A,   dbias = Σ_rows dy,   dA = s·(dy·B)ᵀ·x,   dB = s·dyᵀ·(x·Aᵀ).
-// W lives for one product at a time: backward decodes it again. That is why torch.compile sees one operator each way and
-// not a decode and a product, of which it would keep the decoded weight from forward to backward.
+// W lives for one product at a time: backward decodes it again. That is why torch.compile sees one operator
+// each way and not a decode and a product, of which it would keep the decoded weight from forward to
+// backward.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -35,8 +36,8 @@ struct Nf4Matrix {
   at::Tensor decoded(std::int64_t rows, std::int64_t columns, at::ScalarType type) const;
 };
 
-/// A is [rank, in_features], B [out_features, rank], both of x's type or both f32 (peft keeps them so beside a 16-bit
-/// base); their products run in their own type.
+/// A is [rank, in_features], B [out_features, rank], both of x's type or both f32 (peft keeps them so beside
+/// a 16-bit base); their products run in their own type.
 struct Adapter {
   MaybeTensor bias = {}, lora_a = {}, lora_b = {};
   double scale = 1.0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The formulas of kernels/llama in f64 by torch, for f64 tensors: what gradcheck differentiates numerically. The kernels
-// themselves are f32 inside.
+// The formulas of kernels/llama in f64 by torch, for f64 tensors: what gradcheck differentiates numerically.
+// The kernels themselves are f32 inside.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// torch.ops.assay.rms_norm and add_rms_norm: kernels/llama's norm with autograd. The inner operators return what the
-// backward pass reads; an unwanted output is empty.
+// torch.ops.assay.rms_norm and add_rms_norm: kernels/llama's norm with autograd. The inner operators return
+// what the backward pass reads; an unwanted output is empty.
+#include "kernels/llama/rms_norm.hpp"
+
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
@@ -12,7 +14,6 @@
 
 #include <tuple>
 
-#include "kernels/llama/rms_norm.hpp"
 #include "kernels/torch/autograd_words.hpp"
 #include "kernels/torch/llama_rows.hpp"
 #include "kernels/torch/pointwise_f64.hpp"
@@ -109,8 +110,7 @@ Gradients backward(const Tensor& dy, const MaybeTensor& dsum, const Tensor& h, c
                               .dsum = input_rows(more),
                               .dh = output_rows(rows_of(dh)),
                               .dw = trains_weight ? dw.mutable_data_ptr() : nullptr};
-  const Tensor workspace =
-      at::empty({llama::rms_norm_workspace_bytes(args)}, h.options().dtype(at::kByte));
+  const Tensor workspace = at::empty({llama::rms_norm_workspace_bytes(args)}, h.options().dtype(at::kByte));
   args.workspace = workspace.mutable_data_ptr();
   if (h.is_cuda())
     llama::rms_norm_backward(args, c10::cuda::getCurrentCUDAStream());
@@ -129,9 +129,9 @@ NormResult fake_forward(const Tensor& x, const MaybeTensor& residual, const Tens
 
 Gradients fake_backward(const Tensor&, const MaybeTensor&, const Tensor& h, const Tensor& weight,
                         const Tensor&, bool trains_weight) {
-  return {at::empty_symint(h.sym_sizes(), h.options()),
-          trains_weight ? at::empty_symint(weight.sym_sizes(), weight.options())
-                        : at::empty({0}, h.options())};
+  return {
+      at::empty_symint(h.sym_sizes(), h.options()),
+      trains_weight ? at::empty_symint(weight.sym_sizes(), weight.options()) : at::empty({0}, h.options())};
 }
 
 NormResult call_forward(const Tensor& x, const MaybeTensor& residual, const Tensor& weight, double eps) {
@@ -193,9 +193,8 @@ Gradients add_rms_norm(const Tensor& x, const Tensor& residual, const Tensor& we
 TORCH_LIBRARY_FRAGMENT(assay, m) {
   const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
   m.def("rms_norm(Tensor x, Tensor weight, float eps=1e-5) -> Tensor", tags);
-  m.def(
-      "add_rms_norm(Tensor x, Tensor residual, Tensor weight, float eps=1e-5) -> (Tensor sum, Tensor y)",
-      tags);
+  m.def("add_rms_norm(Tensor x, Tensor residual, Tensor weight, float eps=1e-5) -> (Tensor sum, Tensor y)",
+        tags);
   m.def("_rms_norm(Tensor x, Tensor? residual, Tensor weight, float eps) -> (Tensor, Tensor, Tensor)", tags);
   m.def(
       "_rms_norm_backward(Tensor dy, Tensor? dsum, Tensor h, Tensor weight, Tensor rstd, bool trains_weight) "

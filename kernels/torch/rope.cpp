@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// torch.ops.assay.rope: queries and keys turned in one pass. The inner operator turns either way, so the gradient of the
-// rotation is the operator itself.
+// torch.ops.assay.rope: queries and keys turned in one pass. The inner operator turns either way, so the
+// gradient of the rotation is the operator itself.
+#include "kernels/llama/rope.hpp"
+
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -12,7 +14,6 @@
 
 #include <tuple>
 
-#include "kernels/llama/rope.hpp"
 #include "kernels/torch/autograd_words.hpp"
 #include "kernels/torch/llama_rows.hpp"
 #include "kernels/torch/pointwise_f64.hpp"
@@ -51,10 +52,10 @@ void check_sizes(const Tensor& q, const Tensor& k, const Tensor& inverse_frequen
   TORCH_CHECK_VALUE(q.size(0) == k.size(0) && q.size(1) == k.size(1) && q.size(3) == k.size(3),
                     "expected q and k of the same batch, length and head_dim, found ", q.sizes(), " and ",
                     k.sizes());
-  TORCH_CHECK_VALUE(q.size(3) % 2 == 0 && inverse_frequency.dim() == 1 &&
-                        inverse_frequency.size(0) == q.size(3) / 2,
-                    "expected inverse_frequency of half an even head_dim, found ", inverse_frequency.sizes(),
-                    " for heads of ", q.size(3));
+  TORCH_CHECK_VALUE(
+      q.size(3) % 2 == 0 && inverse_frequency.dim() == 1 && inverse_frequency.size(0) == q.size(3) / 2,
+      "expected inverse_frequency of half an even head_dim, found ", inverse_frequency.sizes(),
+      " for heads of ", q.size(3));
   if (positions)
     TORCH_CHECK_VALUE(
         positions->size(1) == q.size(1) && (positions->size(0) == q.size(0) || positions->size(0) == 1),
@@ -77,8 +78,8 @@ llama::RopeTensor heads_of(const Tensor& in, const Tensor& out) {
 Pair turned_in_f64(const Tensor& q, const Tensor& k, const Tensor& inverse_frequency,
                    const MaybeTensor& positions, bool backward) {
   const Tensor at = positions ? *positions : at::arange(q.size(1), q.options().dtype(at::kLong)).unsqueeze(0);
-  const Tensor angles =
-      at.to(at::kDouble).unsqueeze(2).unsqueeze(3) * inverse_frequency.to(at::kDouble);  // [B or 1, L, 1, D/2]
+  const Tensor angles = at.to(at::kDouble).unsqueeze(2).unsqueeze(3) *
+                        inverse_frequency.to(at::kDouble);  // [B or 1, L, 1, D/2]
   return {f64::rotated(q, angles, backward), f64::rotated(k, angles, backward)};
 }
 
@@ -157,9 +158,8 @@ Pair rope(const Tensor& q, const Tensor& k, const Tensor& inverse_frequency, con
 
 TORCH_LIBRARY_FRAGMENT(assay, m) {
   const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
-  m.def(
-      "rope(Tensor q, Tensor k, Tensor inverse_frequency, Tensor? positions=None) -> (Tensor q, Tensor k)",
-      tags);
+  m.def("rope(Tensor q, Tensor k, Tensor inverse_frequency, Tensor? positions=None) -> (Tensor q, Tensor k)",
+        tags);
   m.def(
       "_rope(Tensor q, Tensor k, Tensor inverse_frequency, Tensor? positions, bool backward) -> (Tensor, "
       "Tensor)",
@@ -169,7 +169,15 @@ TORCH_LIBRARY_FRAGMENT(assay, m) {
 TORCH_LIBRARY_IMPL(assay, CompositeExplicitAutograd, m) {
   m.impl("rope", assay::kernels::torch::rope<false>);
 }
-TORCH_LIBRARY_IMPL(assay, Autograd, m) { m.impl("rope", assay::kernels::torch::rope<true>); }
-TORCH_LIBRARY_IMPL(assay, CPU, m) { m.impl("_rope", assay::kernels::torch::turn); }
-TORCH_LIBRARY_IMPL(assay, CUDA, m) { m.impl("_rope", assay::kernels::torch::turn); }
-TORCH_LIBRARY_IMPL(assay, Meta, m) { m.impl("_rope", assay::kernels::torch::fake_turn); }
+TORCH_LIBRARY_IMPL(assay, Autograd, m) {
+  m.impl("rope", assay::kernels::torch::rope<true>);
+}
+TORCH_LIBRARY_IMPL(assay, CPU, m) {
+  m.impl("_rope", assay::kernels::torch::turn);
+}
+TORCH_LIBRARY_IMPL(assay, CUDA, m) {
+  m.impl("_rope", assay::kernels::torch::turn);
+}
+TORCH_LIBRARY_IMPL(assay, Meta, m) {
+  m.impl("_rope", assay::kernels::torch::fake_turn);
+}

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // torch.ops.assay.swiglu: silu(gate) · up by kernels/llama, with autograd.
+#include "kernels/llama/swiglu.hpp"
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -9,7 +11,6 @@
 
 #include <tuple>
 
-#include "kernels/llama/swiglu.hpp"
 #include "kernels/torch/autograd_words.hpp"
 #include "kernels/torch/llama_rows.hpp"
 #include "kernels/torch/pointwise_f64.hpp"
@@ -123,7 +124,9 @@ TORCH_LIBRARY_FRAGMENT(assay, m) {
   m.def("_swiglu_backward(Tensor dy, Tensor gate, Tensor up) -> (Tensor, Tensor)", tags);
 }
 
-TORCH_LIBRARY_IMPL(assay, Autograd, m) { m.impl("swiglu", assay::kernels::torch::differentiable); }
+TORCH_LIBRARY_IMPL(assay, Autograd, m) {
+  m.impl("swiglu", assay::kernels::torch::differentiable);
+}
 TORCH_LIBRARY_IMPL(assay, CPU, m) {
   m.impl("swiglu", assay::kernels::torch::forward);
   m.impl("_swiglu_backward", assay::kernels::torch::backward);

@@ -37,6 +37,10 @@ class ModelSpec:
     rank: int = 4
     seed: int = 3407
 
+    def learning_rate(self):
+        """Large models' trainings part ways soon where each step is long."""
+        return 2e-3 if self.shape == "tiny" else 5e-4
+
 
 def base_model(spec):
     """Weights of the given type; spread so that no layer is near the identity."""

@@ -11,6 +11,7 @@ and transformers' own. Exit status: 0, 1 with the faults printed, 77 where a pac
 import argparse
 import importlib.util
 import json
+import math
 import os
 import sys
 from importlib import metadata
@@ -29,6 +30,7 @@ def options_from(arguments):
     parser.add_argument("--mixes", type=int, default=40, help="training steps, each of other lengths")
     parser.add_argument("--longest", type=int, default=48, help="tokens of a row")
     parser.add_argument("--timed", type=int, default=0, help="so many batches once more, timed")
+    parser.add_argument("--rank", type=int, default=4, help="of the adapters")
     parser.add_argument("--mutant", help="a wrong version from mutants.py")
     return parser.parse_args(arguments)
 
@@ -39,7 +41,14 @@ def programs():
     return torch.ops.assay.attention_counters()[0]
 
 
-def compiled_training(model, batches, backend):
+def without_infinities(value):
+    """JSON has no word for what is not finite: null."""
+    if isinstance(value, dict):
+        return {name: without_infinities(inner) for name, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def compiled_training(spec, model, batches, backend):
     """Losses, or none where compiling failed; what was counted; the compiled call."""
     import training
     import watch
@@ -53,7 +62,7 @@ def compiled_training(model, batches, backend):
 
     losses, failed = None, ""
     try:
-        losses = training.train(model, watched.call, batches, after_step)
+        losses = training.train(model, watched.call, batches, spec.learning_rate(), after_step)
     except Exception as error:  # dynamo's, whichever it is: the report says which
         failed = f"{type(error).__name__}: {' '.join(str(error).split())[:600]}"
     report = watched.report() | {"failed": failed, "warm_up": WARM_UP}
@@ -74,9 +83,10 @@ def comparisons(spec, classes, batches, compiled_losses, compiled_model, report)
     import training
     plain_batches = [data.for_transformers(b) for b in batches]
     exact, plain, ours = models.exact_model(spec), models.plain_model(spec), models.our_model(spec, classes)
-    truth = training.train(exact, exact, plain_batches)
-    losses = {"compiled": compiled_losses, "uncompiled": training.train(ours, ours, batches),
-              "plain": training.train(plain, plain, plain_batches)}
+    rate = spec.learning_rate()
+    truth = training.train(exact, exact, plain_batches, rate)
+    losses = {"compiled": compiled_losses, "uncompiled": training.train(ours, ours, batches, rate),
+              "plain": training.train(plain, plain, plain_batches, rate)}
     trained = {"compiled": compiled_model, "uncompiled": ours, "plain": plain}
     report |= {"mean_loss": truth.mean().item(), "first_loss": losses["compiled"][0].item(),
                "last_loss": losses["compiled"][-1].item(),
@@ -95,9 +105,11 @@ def run(options):
     import operators
     import training
     import verdict
+    if options.device == "cpu":
+        torch.set_num_threads(1)  # a second one only waits for the first on tensors this small
     torch.ops.load_library(options.library)
     classes = mutants.MUTANTS[options.mutant][1] if options.mutant else operators.CLASSES
-    spec = models.ModelSpec(options.shape, getattr(torch, options.dtype), options.device)
+    spec = models.ModelSpec(options.shape, getattr(torch, options.dtype), options.device, options.rank)
     mixes = data.distinct_mixes(options.mixes, options.longest)
     vocab = models.SHAPES[options.shape]["vocab_size"]
     batches = [data.batch_of(mix, vocab, options.device, seed) for seed, mix in enumerate(mixes)]
@@ -106,7 +118,7 @@ def run(options):
               "device_name": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
               "versions": {name: metadata.version(name) for name in PACKAGES}}
     model = models.our_model(spec, classes)
-    losses, found, call = compiled_training(model, batches, options.backend)
+    losses, found, call = compiled_training(spec, model, batches, options.backend)
     report |= found
     if not report["failed"]:
         plain, plain_batches = comparisons(spec, classes, batches, losses, model, report)
@@ -127,7 +139,7 @@ def main():
         return 77
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     report = run(options)
-    text = json.dumps(report, indent=1) + "\n"
+    text = json.dumps(without_infinities(report), indent=1, allow_nan=False) + "\n"
     if options.out:
         with open(options.out, "w") as file:
             file.write(text)

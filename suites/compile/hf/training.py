@@ -5,16 +5,13 @@ import time
 
 import torch
 
-LEARNING_RATE = 2e-3
-
-
 def adapters(model):
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def train(model, call, batches, after_step=lambda step: None):
+def train(model, call, batches, rate, after_step=lambda step: None):
     """AdamW on the adapters; `call` is the model or the model compiled. The loss of every step."""
-    optimizer = torch.optim.AdamW(adapters(model).values(), lr=LEARNING_RATE, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(adapters(model).values(), lr=rate, weight_decay=0.01)
     losses = []
     for step, batch in enumerate(batches):
         loss = call(**batch).loss
@@ -42,17 +39,24 @@ def adapter_difference(model, truth):
     return difference.item() if difference.isfinite() else float("inf")
 
 
+def bytes_of(model):
+    return sum(t.nbytes for t in (*model.parameters(), *model.buffers()))
+
+
 def timed(model, call, batches, device):
-    """Tokens a second and the most memory over one more pass of the batches."""
+    """Tokens a second over one more pass of the batches, and on a GPU the most memory the training held: other tensors
+    that lie there meanwhile are not counted."""
     synchronize = torch.cuda.synchronize if device == "cuda" else lambda: None
     if device == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+        others = torch.cuda.memory_allocated() - bytes_of(model)
     synchronize()
     began = time.perf_counter()
-    train(model, call, batches)
+    train(model, call, batches, 1e-4)
     synchronize()
     seconds = time.perf_counter() - began
     out = {"tokens_per_second": sum(b["input_ids"].numel() for b in batches) / seconds}
     if device == "cuda":
-        out["peak_bytes"] = torch.cuda.max_memory_allocated()
+        out["peak_bytes"] = torch.cuda.max_memory_allocated() - others
     return out
