@@ -11,7 +11,6 @@ import unittest
 
 import torch
 from torch.nn import functional
-from torch.nn.attention.flex_attention import flex_attention as torch_flex
 
 from conformance import DEVICES, Judged, main, ops, random, relative_error, results_and_gradients
 
@@ -34,8 +33,9 @@ def visible(q_length, k_length, causal, window, device):
     return seen & (behind.abs() < window) if window else seen
 
 
-def plain(q, k, v, scale=None, causal=True, window=0, softcap=0.0, starts=None):
-    """The formula, scores in f32 at least as transformers has them; probabilities in the inputs' type."""
+def plain(q, k, v, scale=None, causal=True, window=0, softcap=0.0, starts=None, score=lambda x: x):
+    """The formula, scores in f32 at least as transformers has them; probabilities in the inputs' type. `score` is a
+    function of the scores [batch, heads, queries, keys]."""
     if starts is not None:
         flat = [t.flatten(0, 1) for t in (q, k, v)]
         parts = [plain(*(t[None, a:b] for t in flat), scale, causal, window, softcap) for a, b in zip(starts, starts[1:])]
@@ -47,6 +47,7 @@ def plain(q, k, v, scale=None, causal=True, window=0, softcap=0.0, starts=None):
     scores = (q @ k.transpose(2, 3)).to(wide) * (q.shape[-1] ** -0.5 if scale is None else scale)
     if softcap:
         scores = softcap * torch.tanh(scores / softcap)
+    scores = score(scores)
     seen = visible(q.shape[2], k.shape[2], causal, window, q.device)
     probabilities = torch.softmax(scores.masked_fill(~seen, float("-inf")), -1).masked_fill(~seen, 0.0)
     return (probabilities.nan_to_num().to(q.dtype) @ v).transpose(1, 2)
@@ -136,7 +137,8 @@ class Library(Judged):
     def test_opcheck(self):
         for device in DEVICES:
             for dtype in (torch.bfloat16,) if device == "cuda" else (torch.bfloat16, torch.float64):
-                for options in ({}, {"window": 5, "softcap": 3.0, "causal": False}, {"starts": [0, 11, 70], "max_length": 60}):
+                for options in ({}, {"window": 5, "softcap": 3.0, "causal": False},
+                                {"starts": [0, 11, 70], "max_length": 60}):
                     tensors = inputs(dtype=dtype, device=device)
                     named = {n: v for n, v in options.items() if n != "starts"}
                     if "starts" in options:
@@ -191,18 +193,16 @@ class GpuOnly(Judged):
     def test_mods_of_ones_own(self):
         slopes = torch.tensor([0.5, 0.25, 0.125, 0.0625], device="cuda")
 
-        def theirs(q, k, v):
-            def score(x, b, h, i, j):
-                return x * 0.7 + slopes.to(x.dtype)[h] * (j - i)
-            causal = visible(q.shape[1], k.shape[1], True, 0, "cuda")
-            masked = lambda x, b, h, i, j: torch.where(causal[i, j], score(x, b, h, i, j), -float("inf"))
-            return torch_flex(*(t.transpose(1, 2) for t in (q, k, v)), score_mod=masked, enable_gqa=True).transpose(1, 2)
+        def sloped(scores):
+            i, j = (torch.arange(n, device="cuda") for n in scores.shape[2:])
+            return scores * 0.7 + slopes.to(scores.dtype)[:, None, None] * (j - i[:, None])
 
         def mine(q, k, v):
             return ops().flex_attention(q, k, v, [slopes], score_mod=BIAS, mask_mod=CAUSAL, scalars=[0.7],
                                         mask_by_head=False, mask_by_sequence=False)
 
-        self.no_worse_than_plain(mine, theirs, inputs(lengths=(200, 200), dtype=torch.bfloat16, device="cuda"))
+        self.no_worse_than_plain(mine, functools.partial(plain, score=sloped),
+                                 inputs(lengths=(200, 200), dtype=torch.bfloat16, device="cuda"))
         torch.library.opcheck(ops().flex_attention.default,
                               (*inputs(dtype=torch.bfloat16, device="cuda"), [slopes]),
                               {"score_mod": BIAS, "mask_mod": CAUSAL, "scalars": [0.7]})

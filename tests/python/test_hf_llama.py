@@ -133,7 +133,8 @@ class Verdict(unittest.TestCase):
     GOOD = {"failed": "", "graph_breaks": 0, "graph_break_reasons": [], "graphs": 2, "recompilations_after_warm_up": 0,
             "recompilation_reasons": [], "programs_after_warm_up": 0, "mean_loss": 5.0,
             "loss_rms_error": {"plain": 1e-6, "compiled": 1.9e-6, "uncompiled": 1e-6},
-            "adapter_error": {"plain": 1e-5, "compiled": 1.9e-5, "uncompiled": 1e-5}, "compiled_against_uncompiled": 1e-6}
+            "adapter_error": {"plain": 1e-5, "compiled": 1.9e-5, "uncompiled": 1e-5},
+            "compiled_against_uncompiled": 1e-6}
 
     def faults(self, **changes):
         return verdict.faults_of(self.GOOD | {"operators": {f"assay.{n}": 1 for n in verdict.OPERATORS}} | changes)

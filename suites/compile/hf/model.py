@@ -46,8 +46,9 @@ def base_model(spec):
     """Weights of the given type; spread so that no layer is near the identity."""
     shape = SHAPES[spec.shape]
     rope = LLAMA3 | {"original_max_position_embeddings": min(8192, shape["max_position_embeddings"] // 2)}
-    config = transformers.LlamaConfig(**shape, rope_parameters=rope, initializer_range=0.05, pad_token_id=0, use_cache=False,
-                                      attn_implementation="sdpa")
+    # Without a cache: with one, transformers does not look for packed sequences.
+    config = transformers.LlamaConfig(**shape, rope_parameters=rope, initializer_range=0.05, pad_token_id=0,
+                                      use_cache=False, attn_implementation="sdpa")
     before = torch.get_default_dtype()
     torch.set_default_dtype(spec.dtype)
     try:
