@@ -98,8 +98,9 @@ if [[ $bitsandbytes == yes ]]; then
   install -m 755 "$package"/libbitsandbytes_{cpu,cuda130}.so "$out/lib/"
   "$ASSAY_PYTHON" -c 'from importlib.metadata import version; print(version("bitsandbytes"))' >"$out/lib/bitsandbytes.version"
 fi
-mkdir -p "$out/bin/peers"
+mkdir -p "$out/bin/peers" "$out/bin/hf"
 install -m 644 "$root"/suites/*/peers/*.py "$out/bin/peers/"
+install -m 644 "$root"/suites/compile/hf/*.py "$out/bin/hf/"
 install -m 755 "$root/ci/bundle_run.sh" "$out/run.sh"
 install -m 644 "$root/LICENSE" "$out/"
 [[ -z $weights ]] || add_weights

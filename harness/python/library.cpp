@@ -71,27 +71,30 @@ void bind_all(void* handle, PythonLibrary& p) {
 
 }  // namespace
 
-PythonLibrary load_python_library() {
+fs::path python_interpreter() {
   for (const fs::path& interpreter : interpreters()) {
     std::error_code error;
-    if (!fs::exists(interpreter, error)) {
-      continue;
+    if (fs::exists(interpreter, error)) {
+      return interpreter;
     }
-    PythonLibrary out;
-    out.executable = interpreter;
-    out.path = library_of(interpreter);
-    if (out.path.empty()) {
-      throw Skip(fmt::format("{} has no shared library to load into this program (Debian: libpython3-dev)",
-                             interpreter.string()));
-    }
-    void* handle = dlopen(out.path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-    if (handle == nullptr) {
-      throw Skip(fmt::format("expected to load {}, found: {}", out.path.string(), dlerror()));
-    }
-    bind_all(handle, out);
-    return out;
   }
   throw Skip("no Python on this machine: neither the one this was built with nor python3 on PATH");
+}
+
+PythonLibrary load_python_library() {
+  PythonLibrary out;
+  out.executable = python_interpreter();
+  out.path = library_of(out.executable);
+  if (out.path.empty()) {
+    throw Skip(fmt::format("{} has no shared library to load into this program (Debian: libpython3-dev)",
+                           out.executable.string()));
+  }
+  void* handle = dlopen(out.path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  if (handle == nullptr) {
+    throw Skip(fmt::format("expected to load {}, found: {}", out.path.string(), dlerror()));
+  }
+  bind_all(handle, out);
+  return out;
 }
 
 }  // namespace assay::harness

@@ -30,6 +30,9 @@ struct PythonLibrary {
   void (*release)(int) = nullptr;
 };
 
+/// The interpreter that this was built with, else `python3` on PATH. Throws Skip where there is neither.
+std::filesystem::path python_interpreter();
+
 /// Asks the interpreter where its library lies, and loads it for everyone (extension modules need its names).
 /// Throws Skip.
 PythonLibrary load_python_library();

@@ -2,8 +2,6 @@
 // The inner operators: schemas, kernels, fake kernels, and how a call travels through the dispatcher.
 #include "kernels/torch/linear_loss_call.hpp"
 
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
@@ -15,6 +13,7 @@
 #include "kernels/backprop/autograd/products.hpp"
 #include "kernels/backprop/autograd/rounding.hpp"
 #include "kernels/backprop/autograd/rows_that_count.hpp"
+#include "kernels/torch/autograd_words.hpp"
 
 namespace assay::kernels::torch {
 namespace {
@@ -114,10 +113,6 @@ backprop::ChunkedCall chunked(const LinearLossCall& c) {
   return {c.hidden, head_of(c), derivative_of(c), {c.indices}, {}, options, wanted};
 }
 
-Tensor or_empty(const Tensor& t, const Tensor& like) {
-  return t.defined() ? t : at::empty({0}, like.options());
-}
-
 Tensors inner(std::int64_t loss, const Tensor& hidden, const Tensor& weight, const Tensor& indices,
               const MaybeTensor& bias, const MaybeTensor& lora_a, const MaybeTensor& lora_b,
               const MaybeTensor& class_weight, const MaybeTensor& divisor, at::ArrayRef<double> numbers,
@@ -198,11 +193,6 @@ Tensors fake_inner_backward(const Tensor&, const Tensor&, std::int64_t, const Te
 
 Tensor fake_scaled(const Tensor& sum, const Tensor&, at::ScalarType dtype) {
   return at::empty_symint(sum.sym_sizes(), sum.options().dtype(dtype));
-}
-
-template <class Signature>
-c10::TypedOperatorHandle<Signature> operator_named(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
 }  // namespace

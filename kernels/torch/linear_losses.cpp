@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // torch.ops.assay.linear_cross_entropy and linear_logprob: the last linear layer and its loss on the fast
 // path, with autograd. Traceable by torch.compile: everything here is calls of operators.
-#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <string>
 #include <tuple>
 
+#include "kernels/torch/autograd_words.hpp"
 #include "kernels/torch/linear_loss_call.hpp"
 
 namespace assay::kernels::torch {
@@ -54,17 +54,6 @@ LinearLossCall with_tensors(LinearLossCall call, const MaybeTensor& hidden, cons
   return call;
 }
 
-MaybeTensor maybe(const Tensor& t) {
-  return t.defined() ? MaybeTensor(t) : std::nullopt;
-}
-
-void refuse_second_derivative() {
-  TORCH_CHECK(
-      !at::GradMode::is_enabled(),
-      "expected one derivative of assay's linear losses, found create_graph=True; use the plain layer for "
-      "second derivatives");
-}
-
 /// Types of the five, where they are given; autograd needs them when the sums are turned into gradients.
 std::vector<std::int64_t> types_of(const LinearLossCall& call) {
   std::vector<std::int64_t> types;
@@ -88,7 +77,7 @@ struct SumFunction : ::torch::autograd::Function<SumFunction> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& upstream) {
-    refuse_second_derivative();
+    refuse_second_derivative("linear losses");
     const variable_list saved = ctx->get_saved_variables();
     const std::vector<std::int64_t> types = ctx->saved_data["types"].toIntVector();
     const std::array<bool, 5>& wanted = kept(ctx).wanted;
@@ -120,7 +109,7 @@ struct RowsFunction : ::torch::autograd::Function<RowsFunction> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& upstream) {
-    refuse_second_derivative();
+    refuse_second_derivative("linear losses");
     const variable_list saved = ctx->get_saved_variables();
     LinearLossCall call =
         with_tensors(kept(ctx), saved[0], saved[1], maybe(saved[2]), maybe(saved[3]), maybe(saved[4]));
@@ -138,8 +127,7 @@ struct RowsFunction : ::torch::autograd::Function<RowsFunction> {
 
 Tensor differentiable(LinearLossCall call) {
   const auto tensors = call.tensors();
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    call.wanted[i] = at::GradMode::is_enabled() && tensors[i].defined() && tensors[i].requires_grad();
+  for (std::size_t i = 0; i < tensors.size(); ++i) call.wanted[i] = wants_gradient(tensors[i]);
   const MaybeTensor hidden = call.hidden, weight = call.weight;
   if (call.reduction == Reduction::kRows)
     return RowsFunction::apply(hidden, weight, call.bias, call.lora_a, call.lora_b, call);

@@ -1,21 +1,132 @@
 // SPDX-License-Identifier: Apache-2.0
-// Part C of the public challenge: eleven lines, nine points. Each speaks of a captured training step, and no
-// check of this suite looks at one: all are open, and say what would close them. Records of single pieces
-// earn nothing here.
+// Part C of the public challenge: eleven lines, nine points, decided from the check hf_llama of
+// compile/torch_compile: a Hugging Face Llama under torch.compile on a GPU. Records of single pieces earn
+// nothing here. Products are not searched there, so those two lines stay open.
 #include "suites/compile/rubric.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "harness/report/rubrics.hpp"
+#include "suites/compile/torch_compile/check.hpp"
 
 namespace assay::suites::compile {
 namespace {
 
+using harness::Check;
+using harness::CurrentSources;
+using harness::RecordFile;
+using Decision = harness::RubricLine::Decision;
+using Status = harness::RubricLine::Status;
+using nlohmann::json;
+
+constexpr int kMostGraphs = 30;
+constexpr int kLeastMixes = 200;
+
+Decision open(std::string why) {
+  return {Status::kOpen, 0, std::move(why)};
+}
+
+/// The newest, one from a GPU before one from a CPU.
+const Check* find_check(const RecordFile& file) {
+  const Check* best = nullptr;
+  const auto key = [](const Check& c) {
+    return std::pair(c.device.kind == harness::DeviceKind::kCuda, c.provenance.utc);
+  };
+  for (const Check& check : file.checks) {
+    if (check.challenge == kTorchCompile && check.check == kHfLlama &&
+        (best == nullptr || key(check) >= key(*best)))
+      best = &check;
+  }
+  return best;
+}
+
+/// What keeps a check from being evidence; nullopt when it passed and may be used. `lost`: what a failed one
+/// costs.
+std::optional<Decision> unusable(const Check* check, const CurrentSources& current, int lost) {
+  const std::string name = kHfLlama;
+  if (check == nullptr)
+    return open("no check " + name + " in the records");
+  if (check->outcome == "skipped")
+    return open(name + " was skipped: " + check->reason);
+  if (check->device.kind != harness::DeviceKind::kCuda)
+    return open(name + " ran on a CPU only (" + check->device.name + "); it needs a GPU");
+  const auto now = current.find({kTorchCompile, kOperators});
+  if (now != current.end() && now->second != check->provenance.sources_sha256)
+    return Decision{Status::kStale, 0, name + " was made with older sources; run it again"};
+  if (check->outcome != "passed")
+    return Decision{Status::kLost, lost, name + " is " + check->outcome + ": " + check->reason};
+  return std::nullopt;
+}
+
+/// The counts that every line asks for.
+struct Counts {
+  int breaks = 0, graphs = 0, later = 0, mixes = 0;
+
+  explicit Counts(const json& evidence)
+      : breaks(evidence.at("graph_breaks")),
+        graphs(evidence.at("graphs")),
+        later(evidence.at("recompilations_after_warm_up").get<int>() +
+              evidence.at("programs_after_warm_up").get<int>()),
+        mixes(evidence.at("length_mixes")) {}
+  bool few() const { return breaks == 0 && graphs >= 1 && graphs <= kMostGraphs && later == 0; }
+  std::string text() const {
+    return std::to_string(graphs) + " graphs, " + std::to_string(breaks) + " breaks, " +
+           std::to_string(later) + " compilations after warm-up over " + std::to_string(mixes) +
+           " mixes of lengths";
+  }
+};
+
+/// A line: our operators that must be in every graph, and what else must hold of the evidence.
+struct Wanted {
+  std::vector<const char*> operators;
+  bool few_graphs = false;  ///< 0 breaks, at most 30 graphs, none after warm-up
+  bool many_mixes = false;  ///< at least 200
+  bool loss = false;        ///< loss and adapters as near f64 as transformers' own
+};
+
+Decision decide(const RecordFile& file, const CurrentSources& current, const Wanted& wanted, int earned,
+                int lost) {
+  const Check* check = find_check(file);
+  if (auto decision = unusable(check, current, lost))
+    return *decision;
+  try {
+    const json evidence = json::parse(check->evidence_json);
+    const Counts counts(evidence);
+    if (wanted.many_mixes && counts.mixes < kLeastMixes)
+      return open("expected " + std::to_string(kLeastMixes) + " mixes of lengths, found " + counts.text());
+    if (wanted.few_graphs && !counts.few())
+      return {Status::kLost, lost, counts.text()};
+    if (wanted.loss && evidence.at("loss_matches") != json(true))
+      return {Status::kLost, lost, "the loss is not that of f64 within the band"};
+    std::string proof = wanted.few_graphs ? counts.text() + ";" : "in every graph:";
+    for (const char* name : wanted.operators) {
+      const json& operators = evidence.at("operators");
+      const std::string full = std::string("assay.") + name;
+      if (!operators.contains(full) || operators.at(full).get<int>() < 1)
+        return {Status::kLost, lost, full + " is not in every graph"};
+      proof += " " + full + " " + operators.at(full).dump();
+    }
+    return {Status::kEarned, earned, proof + " on " + check->device.name};
+  } catch (const json::exception& error) {
+    return open(std::string(kHfLlama) + " does not say it all: " + error.what());
+  }
+}
+
+/// Points for what holds.
+harness::RubricLine bonus(std::string text, int points, Wanted wanted) {
+  return {std::move(text), points, [=](const RecordFile& file, const CurrentSources& now) {
+            return decide(file, now, wanted, points, 0);
+          }};
+}
+/// Points lost where it does not hold.
+harness::RubricLine penalty(std::string text, int points, Wanted wanted) {
+  return {std::move(text), points, [=](const RecordFile& file, const CurrentSources& now) {
+            return decide(file, now, wanted, 0, points);
+          }};
+}
 harness::RubricLine open_line(std::string text, int points, std::string missing) {
-  return {
-      .text = std::move(text),
-      .points = points,
-      .decide = [missing = std::move(missing)](const harness::RecordFile&, const harness::CurrentSources&) {
-        return harness::RubricLine::Decision{.proof = missing};
-      }};
+  return {std::move(text), points,
+          [missing = std::move(missing)](const RecordFile&, const CurrentSources&) { return open(missing); }};
 }
 
 const harness::RegisterRubric kThis(rubric);
@@ -23,24 +134,24 @@ const harness::RegisterRubric kThis(rubric);
 }  // namespace
 
 harness::Rubric rubric() {
-  const std::string graph = "no check that looks into the graph of a captured step";
-  const std::string counter = "no check that counts compilations over a whole run";
+  const std::string products = "no check that reads the table of tried and chosen products";
+  const Wanted attention{.operators = {"attention", "rope"}, .few_graphs = true};
+  const Wanted mlp{.operators = {"swiglu", "nf4_linear"}, .few_graphs = true};
   return {.suite = "compile",
           .title = "C: torch.compile without graph breaks",
           .lines = {
-              open_line("Flex attention works with dynamic sequence lengths (+1 with fixed ones)", 3,
-                        "no check of 200 mixes of lengths without a new compilation"),
-              open_line("The bitsandbytes dequantization is not compiled", -2, graph),
-              open_line("Uses part A's kernel or a compiled dequantization", 1, graph),
-              open_line("Attention compiled, without excessive recompilation", 2, counter),
-              open_line("Attention compiled, with excessive recompilation", -3, counter),
-              open_line("MLP compiled, without excessive recompilation", 1, counter),
-              open_line("MLP compiled, with excessive recompilation", -3, counter),
-              open_line("The loss is not compiled", -1, graph),
-              open_line("The layernorms are not compiled", -3, graph),
-              open_line("Max-autotuned matmul, without excessive recompilation", 2,
-                        "no check that reads the table of tried and chosen products"),
-              open_line("Max-autotuned matmul, with excessive recompilation", -2, counter),
+              bonus("Flex attention works with dynamic sequence lengths (+1 with fixed ones)", 3,
+                    {.operators = {"attention"}, .few_graphs = true, .many_mixes = true, .loss = true}),
+              penalty("The bitsandbytes dequantization is not compiled", -2, {.operators = {"nf4_linear"}}),
+              bonus("Uses part A's kernel or a compiled dequantization", 1, {.operators = {"nf4_linear"}}),
+              bonus("Attention compiled, without excessive recompilation", 2, attention),
+              penalty("Attention compiled, with excessive recompilation", -3, attention),
+              bonus("MLP compiled, without excessive recompilation", 1, mlp),
+              penalty("MLP compiled, with excessive recompilation", -3, mlp),
+              penalty("The loss is not compiled", -1, {.operators = {"linear_cross_entropy"}, .loss = true}),
+              penalty("The layernorms are not compiled", -3, {.operators = {"rms_norm", "add_rms_norm"}}),
+              open_line("Max-autotuned matmul, without excessive recompilation", 2, products),
+              open_line("Max-autotuned matmul, with excessive recompilation", -2, products),
           }};
 }
 
