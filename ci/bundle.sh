@@ -5,8 +5,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() {
   cat <<EOF
-Usage: ci/bundle.sh OUTDIR [--build DIR] [--bitsandbytes] [--weights FILE]
+Usage: ci/bundle.sh OUTDIR [--build DIR] [--programs LIST] [--bitsandbytes] [--weights FILE]
   --build DIR      a finished build (default: build/release, else build/gpu, else build/dev)
+  --programs LIST  these programs of the build, with commas between them (default: all)
   --bitsandbytes   add the bitsandbytes libraries, the outside baseline
   --weights FILE   add the matrices of a safetensors file, stored as float16, as far as there is room
 OUTDIR must not exist. Run there: OUTDIR/run.sh PROGRAM [ARGUMENT…], for example OUTDIR/run.sh assay doctor
@@ -14,10 +15,11 @@ EOF
 }
 
 limit_mib=60
-out='' build='' weights='' bitsandbytes=no
+out='' build='' programs='' weights='' bitsandbytes=no
 while (($#)); do
   case $1 in
     --build) build=${2:?--build needs a folder} && shift ;;
+    --programs) programs=${2:?--programs needs names with commas between them} && shift ;;
     --weights) weights=${2:?--weights needs a file} && shift ;;
     --bitsandbytes) bitsandbytes=yes ;;
     -h | --help) usage && exit 0 ;;
@@ -84,9 +86,16 @@ PYTHON
 trap '[[ -z ${incomplete:-} ]] || rm -rf "$out"' EXIT
 incomplete=yes
 mkdir -p "$out/bin" "$out/lib"
-for program in "$build"/bin/*; do
-  [[ ! -f $program || ! -x $program ]] || add "$program" "$out/bin"
-done
+if [[ -n $programs ]]; then
+  for name in ${programs//,/ }; do
+    [[ -x $build/bin/$name ]] || die "expected $name in $build/bin, found no such program"
+    add "$build/bin/$name" "$out/bin"
+  done
+else
+  for program in "$build"/bin/*; do
+    [[ ! -f $program || ! -x $program ]] || add "$program" "$out/bin"
+  done
+fi
 [[ ! -f $build/lib/libassay_ops.so ]] || add "$build/lib/libassay_ops.so" "$out/lib"
 for binary in "$out"/bin/* "$build"/lib/*.so; do
   [[ ! -f $binary ]] || packaged_libraries "$binary" || true
@@ -104,6 +113,6 @@ install -m 644 "$root"/suites/compile/hf/*.py "$out/bin/hf/"
 install -m 755 "$root/ci/bundle_run.sh" "$out/run.sh"
 install -m 644 "$root/LICENSE" "$out/"
 [[ -z $weights ]] || add_weights
-(($(size_mib) < limit_mib)) || die "expected less than $limit_mib MiB, found $(size_mib) MiB: build for fewer architectures"
+(($(size_mib) < limit_mib)) || die "expected less than $limit_mib MiB, found $(size_mib) MiB: build for fewer architectures, or name fewer programs with --programs"
 incomplete=
 say "$out: $(size_mib) MiB, $(find "$out/bin" -type f | wc -l) programs from $build"

@@ -12,7 +12,8 @@ fail() {
 [[ -f ${XDG_CACHE_HOME:-$HOME/.cache}/assay/env.sh ]] || { echo "needs ci/bootstrap.sh" && exit 77; }
 rm -rf "$work" && mkdir -p "$work"
 unset LD_LIBRARY_PATH
-"$source/ci/bundle.sh" "$work/bundle" --build "$build"
+programs=assay,attention_test,backprop_test,compile_device_step_test,compiled_step_bench,harness_inspect_test,kernels_test,suite_compile_test
+"$source/ci/bundle.sh" "$work/bundle" --build "$build" --programs "$programs"
 run=("$work/bundle/run.sh" --python "$python")
 
 tests=$("${run[@]}" harness_inspect_test --gtest_list_tests)
@@ -32,6 +33,11 @@ printf 'Metadata-Version: 2.1\nName: torch\nVersion: 2.10.0\n' >"$work/other/tor
 status=0
 message=$(PYTHONPATH=$work/other "${run[@]}" harness_inspect_test 2>&1) || status=$?
 [[ $status == 2 && $message == *"found 2.10.0"* ]] || fail "expected torch 2.10.0 to be refused, found status $status: $message"
+
+status=0
+message=$("$source/ci/bundle.sh" "$work/none" --build "$build" --programs assay,no_such_program 2>&1) || status=$?
+[[ $status != 0 && $message == *"expected no_such_program"* && ! -e $work/none ]] ||
+  fail "expected a program that was not built to be refused, found status $status: $message"
 
 status=0
 "${run[@]}" no_such_program >/dev/null 2>&1 || status=$?
