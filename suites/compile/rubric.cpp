@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// Part C of the public challenge: eleven lines, nine points. Each speaks of a captured training step, and no
-// check of this suite looks at one: all are open, and say what would close them. Records of single pieces
-// earn nothing here.
+// Part C of the public challenge: eleven lines, nine points. The first speaks of flex attention and is
+// decided by its challenge. The others speak of a captured training step, and no check of this suite looks at
+// one: they are open, and say what would close them. Records of other single pieces earn nothing here.
 #include "suites/compile/rubric.hpp"
 
 #include "harness/report/rubrics.hpp"
+#include "suites/compile/rubric_evidence.hpp"
 
 namespace assay::suites::compile {
 namespace {
 
 harness::RubricLine open_line(std::string text, int points, std::string missing) {
-  return {
-      .text = std::move(text),
-      .points = points,
-      .decide = [missing = std::move(missing)](const harness::RecordFile&, const harness::CurrentSources&) {
-        return harness::RubricLine::Decision{.proof = missing};
-      }};
+  return {.text = std::move(text),
+          .points = points,
+          .decide = [missing = std::move(missing)](const harness::RecordFile&,
+                                                   const harness::CurrentSources&) { return open(missing); }};
+}
+
+harness::RubricLine flex_attention_line() {
+  constexpr int kPoints = 3;
+  return {.text = "Flex attention works with dynamic sequence lengths (+1 with fixed ones)",
+          .points = kPoints,
+          .decide = [](const harness::RecordFile& file, const harness::CurrentSources& current) {
+            return flex_attention_works(file, current, kPoints);
+          }};
 }
 
 const harness::RegisterRubric kThis(rubric);
@@ -28,8 +36,7 @@ harness::Rubric rubric() {
   return {.suite = "compile",
           .title = "C: torch.compile without graph breaks",
           .lines = {
-              open_line("Flex attention works with dynamic sequence lengths (+1 with fixed ones)", 3,
-                        "no check of 200 mixes of lengths without a new compilation"),
+              flex_attention_line(),
               open_line("The bitsandbytes dequantization is not compiled", -2, graph),
               open_line("Uses part A's kernel or a compiled dequantization", 1, graph),
               open_line("Attention compiled, without excessive recompilation", 2, counter),
