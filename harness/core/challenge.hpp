@@ -88,6 +88,9 @@ struct Implementation {
   std::vector<std::string> sources;  ///< paths from the repository root, hashed into the record
   bool deterministic = true;
   bool synchronises = false;         ///< waits for the device inside a call; on CUDA never timed in graph mode
+  /// Its results come in memory of its own, which kInto copies into the outputs: kAllocating is timed in every mode, so
+  /// that nobody's time holds a copy that its users do not make. Not for deterministic ones, whose timed outputs are read.
+  bool copies_results = false;
   bool headline_baseline = false;    ///< baselines that compete to be what speedup is measured against
   std::string expected_check;        ///< mutants: the check that must reject it
   std::string version;               ///< peers: what was found, e.g. "bitsandbytes 0.50.2"

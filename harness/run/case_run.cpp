@@ -48,7 +48,14 @@ struct CaseRun::Side {
        const Implementation& which_one, const std::vector<TensorSet>& inputs)
       : implementation(&which_one),
         outputs(make_output_sets(challenge, which, device, static_cast<int>(inputs.size()))),
-        prepared(prepare_on_all(which_one, which, inputs, outputs)) {}
+        prepared(prepare_on_all(which_one, which, inputs, outputs)) {
+    if (!which_one.copies_results)
+      return;
+    if (which_one.deterministic)
+      throw std::logic_error(which_one.name +
+                             " copies its results, so no promise about their bits can be kept");
+    prepared.into = prepared.allocating;
+  }
 
   void take_digests(const DeviceInfo& device) {
     const OwnedStream stream(device.kind);

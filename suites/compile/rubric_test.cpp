@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Part C has all its lines; what the check hf_llama found earns, loses or leaves each open, and records of
-// single pieces earn nothing.
+// Part C has all its lines: attention's records and check decide the first, what the check hf_llama found
+// earns, loses or leaves each other open, and records of other single pieces earn nothing.
 #include "suites/compile/rubric.hpp"
 
 #include <gmock/gmock.h>
@@ -11,6 +11,8 @@
 
 #include "harness/record/testing.hpp"
 #include "harness/report/rubrics.hpp"
+#include "suites/compile/attention/checks.hpp"
+#include "suites/compile/rubric_evidence.hpp"
 #include "suites/compile/torch_compile/check.hpp"
 
 namespace assay::suites::compile {
@@ -86,9 +88,9 @@ TEST(CompileRubric, every_line_is_open_and_says_what_is_missing_whatever_pieces_
   }
 }
 
-TEST(CompileRubric, a_good_check_on_a_gpu_earns_all_but_the_products) {
-  EXPECT_EQ(total(file_with(good())), 7);
-  for (const Line line : {kProducts, kProductsOften})
+TEST(CompileRubric, a_good_check_on_a_gpu_earns_all_but_flex_attention_and_the_products) {
+  EXPECT_EQ(total(file_with(good())), 4);
+  for (const Line line : {kFlex, kProducts, kProductsOften})
     EXPECT_EQ(decide(line, file_with(good())).status, Status::kOpen);
 }
 
@@ -114,32 +116,92 @@ TEST(CompileRubric, an_operator_outside_a_graph_costs_its_lines) {
   EXPECT_EQ(decide(kNoDecode, without("assay.nf4_linear")).points, -2);
   EXPECT_EQ(decide(kDecode, without("assay.nf4_linear")).status, Status::kLost);
   EXPECT_EQ(decide(kMlpOften, without("assay.swiglu")).points, -3);
-  EXPECT_EQ(decide(kFlex, without("assay.attention")).status, Status::kLost);
+  EXPECT_EQ(decide(kAttention, without("assay.attention")).status, Status::kLost);
 }
 
-TEST(CompileRubric, another_loss_or_few_lengths_earn_no_flex_attention) {
+TEST(CompileRubric, another_loss_is_lost_and_what_is_not_said_is_not_shown) {
   json evidence = good();
   evidence["loss_matches"] = false;
-  EXPECT_EQ(decide(kFlex, file_with(evidence)).status, Status::kLost);
   EXPECT_EQ(decide(kLoss, file_with(evidence)).points, -1);
-  evidence = good();
-  evidence["length_mixes"] = 199;
-  EXPECT_EQ(decide(kFlex, file_with(evidence)).status, Status::kOpen);
   evidence.erase("length_mixes");
-  EXPECT_EQ(decide(kMlp, file_with(evidence)).status, Status::kOpen) << "what is not said is not shown";
+  EXPECT_EQ(decide(kMlp, file_with(evidence)).status, Status::kOpen);
 }
 
 TEST(CompileRubric, a_cpus_a_skipped_and_an_old_check_decide_nothing_and_a_failed_one_loses) {
   RecordFile cpu = file_with(good());
   cpu.checks.front().device = harness::testing::small_cpu();
   EXPECT_EQ(total(cpu), 0);
-  EXPECT_THAT(decide(kFlex, cpu).proof, HasSubstr("CPU"));
+  EXPECT_THAT(decide(kMlp, cpu).proof, HasSubstr("CPU"));
   EXPECT_EQ(total(file_with(good(), "skipped")), 0);
   EXPECT_EQ(total(file_with(good(), "wrong")), -2 - 3 - 3 - 1 - 3);
   const harness::CurrentSources changed{{{kTorchCompile, kOperators}, "other"}};
-  EXPECT_EQ(decide(kFlex, file_with(good()), changed).status, Status::kStale);
+  EXPECT_EQ(decide(kMlp, file_with(good()), changed).status, Status::kStale);
   cpu.checks.push_back(file_with(good()).checks.front());
-  EXPECT_EQ(total(cpu), 7) << "a GPU's check goes before a CPU's";
+  EXPECT_EQ(total(cpu), 4) << "a GPU's check goes before a CPU's";
+}
+
+/// Records and check that earn the first line.
+harness::RecordFile proof() {
+  harness::RecordFile file;
+  for (const char* name : {"causal/s4096/h32kv8d128/bf16/fwd", "causal/s4096/h32kv8d128/bf16/bwd",
+                           "causal/s4096/h32kv8d128/f16/fwd", "causal/s4096/h32kv8d128/f16/bwd"}) {
+    harness::Record record;
+    record.suite = "compile", record.challenge = kAttentionChallenge, record.case_name = name;
+    record.implementation = kAttentionKernels;
+    record.device.kind = harness::DeviceKind::kCuda;
+    record.outcome = harness::Passed{};
+    record.provenance.sources_sha256 = "ours";
+    file.records.push_back(record);
+  }
+  harness::Check check;
+  check.suite = "compile", check.challenge = kAttentionChallenge, check.check = kLengthsCheck;
+  check.outcome = "passed";
+  check.device.kind = harness::DeviceKind::kCuda;
+  check.evidence_json = R"({"length_mixes":210,"recompilations":0,"dynamic_lengths":true})";
+  check.provenance.sources_sha256 = "ours";
+  file.checks.push_back(check);
+  return file;
+}
+const harness::CurrentSources kCurrent = {{{kAttentionChallenge, kAttentionKernels}, "ours"}};
+
+void expect_first_line(const harness::RecordFile& file, harness::RubricLine::Status status, int points) {
+  const auto decision = decide(kFlex, file, kCurrent);
+  EXPECT_EQ(decision.status, status) << decision.proof;
+  EXPECT_EQ(decision.points, points) << decision.proof;
+}
+
+TEST(CompileRubric, attention_earns_its_line_by_records_and_the_check_of_lengths) {
+  expect_first_line(proof(), Status::kEarned, 3);
+  harness::RecordFile fixed = proof();
+  fixed.checks.clear();
+  expect_first_line(fixed, Status::kEarned, 1);
+  harness::RecordFile of_cpu = proof();
+  of_cpu.checks.front().device.kind = harness::DeviceKind::kCpu;
+  expect_first_line(of_cpu, Status::kEarned, 1);
+}
+
+TEST(CompileRubric, attention_earns_nothing_by_less) {
+  harness::RecordFile file = proof();
+  file.records.pop_back();  // no f16 backward
+  expect_first_line(file, Status::kOpen, 0);
+  file = proof();
+  file.records.front().outcome = harness::Wrong{};
+  expect_first_line(file, Status::kLost, 0);
+  file = proof();
+  file.checks.front().outcome = "failed";
+  expect_first_line(file, Status::kLost, 0);
+  file = proof();
+  file.checks.front().evidence_json = "{}";
+  expect_first_line(file, Status::kLost, 0);
+  file = proof();
+  file.records.front().provenance.sources_sha256 = "older";
+  expect_first_line(file, Status::kStale, 0);
+  file = proof();
+  file.checks.front().provenance.sources_sha256 = "older";
+  expect_first_line(file, Status::kStale, 0);
+  file = proof();
+  for (harness::Record& record : file.records) record.implementation = "triton_flex";
+  expect_first_line(file, Status::kOpen, 0);
 }
 
 TEST(CompileRubric, the_report_has_it) {

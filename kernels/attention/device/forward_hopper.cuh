@@ -63,8 +63,7 @@ class ForwardHopper {
         sequence_(place.sequence),
         head_(head),
         q0_(place.block * kBlock),
-        soft_({p.base.problem.scale, place.sequence, head, q0_ + my_row(), q_rows_.count, k_rows_.count},
-              buffers_) {
+        soft_({p.base.problem.scale, place.sequence, head, q0_ + my_row(), q_rows_.count, k_rows_.count}) {
     q_tile_ = shared_memory();
     barriers_ = reinterpret_cast<Barriers*>(q_tile_ + (1 + 2 * kStages) * kTileBytes);
   }
@@ -163,7 +162,7 @@ class ForwardHopper {
       wait_for_products<0>();
       pin(s);
       release(&barriers_->k_empty[0]);
-      soft_.soften(s, list_.entries[0]);
+      soft_.soften(s, list_.entries[0], buffers_);
       soft_.round(s, p);
     }
     for (int step = 1; step < steps; ++step) {
@@ -177,7 +176,7 @@ class ForwardHopper {
       wait_for_products<1>();
       pin(s);
       release(&barriers_->k_empty[stage]);
-      soft_.soften(s, entry);
+      soft_.soften(s, entry, buffers_);
       wait_for_products<0>();
       pin(o);
       release(&barriers_->v_empty[before]);
@@ -206,8 +205,9 @@ class ForwardHopper {
     commit_products();
   }
 
-  ASSAY_INLINE void begin_values(float (&o)[kHeadSize / 8][4], const unsigned (&p)[8][4], int step) const {
+  ASSAY_INLINE void begin_values(float (&o)[kHeadSize / 8][4], unsigned (&p)[8][4], int step) const {
     pin(o);
+    pin(p);
     fence_products();
 #pragma unroll
     for (int depth = 0; depth < kBlock / 16; ++depth)

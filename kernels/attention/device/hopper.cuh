@@ -95,6 +95,15 @@ ASSAY_INLINE void pin(float (&d)[kParts][4]) {
     for (int e = 0; e < 4; ++e) asm volatile("" : "+f"(d[n][e])::"memory");
 }
 
+/// The same of factors in registers: all of them are written before the fence.
+template <int kParts>
+ASSAY_INLINE void pin(unsigned (&a)[kParts][4]) {
+#pragma unroll
+  for (int n = 0; n < kParts; ++n)
+#pragma unroll
+    for (int e = 0; e < 4; ++e) asm volatile("" : "+r"(a[n][e])::"memory");
+}
+
 #define ASSAY_PART(n) "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])
 #define ASSAY_NAMES_64                                                     \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \

@@ -17,10 +17,11 @@ struct RowsAt {
 template <class Setup>
 class SoftRows {
  public:
-  ASSAY_INLINE SoftRows(const RowsAt& at, const Buffers& buffers) : at_(at), buffers_(buffers) {}
+  explicit ASSAY_INLINE SoftRows(const RowsAt& at) : at_(at) {}
 
-  /// Products to 2^(score − maximum), the sums' new maximum and what the old ones shrink by.
-  ASSAY_INLINE void soften(float (&s)[16][4], int entry) {
+  /// Products to 2^(score − maximum), the sums' new maximum and what the old ones shrink by. `buffers` is not
+  /// kept: an object that points into another one lies in local memory.
+  ASSAY_INLINE void soften(float (&s)[16][4], int entry, const Buffers& buffers) {
     const float scale = at_.scale;
     float unit =
         Setup::kHasScore ? kLog2E : scale * kLog2E;  // what a score is multiplied with, as part of exp2's sum
@@ -32,9 +33,9 @@ class SoftRows {
       unit = 1.0f;
     }
     if (entry % 2 != 0)
-      modify<false>(s, entry / 2 * kBlock);
+      modify<false>(s, entry / 2 * kBlock, buffers);
     else
-      modify<true>(s, entry / 2 * kBlock);
+      modify<true>(s, entry / 2 * kBlock, buffers);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float most = largest_[half];
@@ -87,7 +88,7 @@ class SoftRows {
 
  private:
   template <bool kPartial>
-  ASSAY_INLINE void modify(float (&s)[16][4], int k0) const {
+  ASSAY_INLINE void modify(float (&s)[16][4], int k0, const Buffers& buffers) const {
     if constexpr (!kPartial && !Setup::kHasScore)
       return;
     const int t = lane_index() % 4;
@@ -100,16 +101,15 @@ class SoftRows {
         if constexpr (kPartial) {  // mods are never asked about rows that are not there
           seen = at.q < at_.q_count && at.k < at_.k_count;
           at.q = seen ? at.q : 0, at.k = seen ? at.k : 0;
-          seen = seen && visible<Setup>(at, buffers_);
+          seen = seen && visible<Setup>(at, buffers);
         }
         if constexpr (Setup::kHasScore)
-          s[n][e] = modified<Setup>(s[n][e] * at_.scale, at, buffers_);
+          s[n][e] = modified<Setup>(s[n][e] * at_.scale, at, buffers);
         s[n][e] = seen ? s[n][e] : -infinity();
       }
   }
 
   const RowsAt at_;
-  const Buffers& buffers_;
   float largest_[2] = {-infinity(), -infinity()}, sum_[2] = {0.0f, 0.0f}, keep_[2] = {0.0f, 0.0f};
   float unit_ = 1.0f;
 };

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "reference/compile/pointwise.hpp"
-#include "suites/compile/pointwise/elements.hpp"
+#include "suites/compile/common/elements.hpp"
 #include "suites/compile/pointwise/suite.hpp"
 
 namespace assay::suites::compile {

@@ -1,35 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensor code on the harness' memory and stream: what the baseline and the wrong implementations are.
+// Tensor code of a pointwise case: what the baseline and the wrong implementations are.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
+#include "suites/compile/common/tensors.hpp"
 #include "suites/compile/pointwise/suite.hpp"
 
 namespace assay::suites::compile {
 
-/// A case's inputs or outputs by name; undefined where the case has no such tensor.
-class Tensors {
- public:
-  void add(const std::string& name, at::Tensor tensor) { by_name_[name] = std::move(tensor); }
-  at::Tensor operator[](const std::string& name) const {
-    const auto found = by_name_.find(name);
-    return found == by_name_.end() ? at::Tensor() : found->second;
-  }
-
- private:
-  std::map<std::string, at::Tensor> by_name_;
-};
-
 /// One call: writes every output.
 using TorchCall = std::function<void(const PointwiseCase& c, const Tensors& in, const Tensors& out)>;
-
-at::Tensor as_tensor(const harness::TensorView& view);
 
 /// kInto writes into the given outputs, kAllocating into new ones, as a user's call.
 harness::Invocation prepare_torch(const harness::Case& which, const harness::TensorSet& inputs,

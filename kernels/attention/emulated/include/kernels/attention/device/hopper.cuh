@@ -149,6 +149,8 @@ inline void wait_for_products() {
 }
 template <int kParts>
 inline void pin(float (&)[kParts][4]) {}
+template <int kParts>
+inline void pin(unsigned (&)[kParts][4]) {}
 
 /// Element of a matrix that a descriptor speaks of: `wide` runs along the 64 contiguous columns, `tall` over
 /// rows.
