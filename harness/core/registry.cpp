@@ -141,6 +141,15 @@ const std::vector<Challenge>& Registry::challenges() {
   return challenges_;
 }
 
+const Challenge& Registry::challenge(const std::string& name) {
+  const std::vector<Challenge>& all = challenges();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.name == name; });
+  if (found == all.end())
+    throw std::out_of_range(fmt::format("expected a challenge that is registered, found '{}'", name));
+  return *found;
+}
+
 RegisterImplementation::RegisterImplementation(std::string challenge, std::function<Implementation()> make) {
   Registry::instance().add_implementation(std::move(challenge), std::move(make));
 }

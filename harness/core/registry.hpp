@@ -31,6 +31,8 @@ class Registry {
   /// All challenges with their implementations attached: baselines, candidates, peers, mutants, each by name.
   /// Throws std::logic_error for two of the same name or an implementation of an unknown challenge.
   const std::vector<Challenge>& challenges();
+  /// The one of that name ("nf4/dequantize"); throws std::out_of_range that names it.
+  const Challenge& challenge(const std::string& name);
 
  private:
   std::vector<std::function<Challenge()>> challenge_makers_;

@@ -133,6 +133,13 @@ TEST(Registry, registering_after_the_listing_was_built_is_refused) {
                std::logic_error);
 }
 
+TEST(Registry, a_challenge_is_found_by_its_whole_name) {
+  Registry registry;
+  registry.add_challenge([] { return challenge_named("nf4/dequantize"); });
+  EXPECT_EQ(registry.challenge("nf4/dequantize").name, "nf4/dequantize");
+  EXPECT_THROW(registry.challenge("nf4"), std::out_of_range);
+}
+
 TEST(Registry, a_static_registration_reaches_the_one_instance) {
   const RegisterChallenge challenge([] { return challenge_named("test/static"); });
   const RegisterImplementation implementation("test/static", [] { return implementation_named("here"); });

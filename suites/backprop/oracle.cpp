@@ -2,10 +2,9 @@
 // The case's tensors as the scalar oracle takes them, and which oracle judges which case.
 #include <algorithm>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <stdexcept>
 
+#include "harness/verify/lazy_oracle.hpp"
 #include "harness/verify/ulp.hpp"
 #include "reference/backprop/cross_entropy.hpp"
 #include "reference/backprop/distillation.hpp"
@@ -118,18 +117,11 @@ Values truth_of(const BackpropCase& c, const TensorSet& in) {
 }  // namespace
 
 harness::Oracle scalar_oracle(const BackpropCase& c, const TensorSet& inputs) {
-  struct Lazy {
-    std::once_flag once;
-    Values values;
-  };
-  harness::Oracle oracle;
-  oracle.truth = [c, &inputs, lazy = std::make_shared<Lazy>()](std::string_view output, std::int64_t begin,
-                                                               std::span<double> out) {
-    std::call_once(lazy->once, [&] { lazy->values = truth_of(c, inputs); });
-    const std::vector<double>& values = lazy->values.find(output)->second;
-    std::copy_n(values.begin() + begin, out.size(), out.begin());
-  };
-  return oracle;
+  return harness::lazy_oracle([c, &inputs] { return truth_of(c, inputs); },
+                              [](const Values& values, std::string_view output) {
+                                const auto found = values.find(output);
+                                return found == values.end() ? nullptr : found->second.data();
+                              });
 }
 
 harness::Oracle oracle_of(const harness::Case& which, const TensorSet& inputs) {

@@ -6,11 +6,8 @@
 #include <ATen/ops/zeros.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 
-#include <algorithm>
-#include <memory>
-#include <mutex>
-
 #include "harness/device/device.hpp"
+#include "harness/verify/lazy_oracle.hpp"
 #include "reference/backprop/eager/oracle_torch.hpp"
 #include "suites/backprop/case_tensors.hpp"
 #include "suites/backprop/token_losses.hpp"
@@ -110,18 +107,12 @@ Values truth_leaving_no_memory(const BackpropCase& c, const harness::TensorSet& 
 }  // namespace
 
 harness::Oracle tensor_oracle(const BackpropCase& c, const harness::TensorSet& inputs) {
-  struct Lazy {
-    std::once_flag once;
-    Values values;
-  };
-  harness::Oracle oracle;
-  oracle.truth = [c, &inputs, lazy = std::make_shared<Lazy>()](std::string_view output, std::int64_t begin,
-                                                               std::span<double> out) {
-    std::call_once(lazy->once, [&] { lazy->values = truth_leaving_no_memory(c, inputs); });
-    const double* values = lazy->values.find(output)->second.const_data_ptr<double>();
-    std::copy_n(values + begin, out.size(), out.begin());
-  };
-  return oracle;
+  return harness::lazy_oracle([c, &inputs] { return truth_leaving_no_memory(c, inputs); },
+                              [](const Values& values, std::string_view output) {
+                                const auto found = values.find(output);
+                                return found == values.end() ? nullptr
+                                                             : found->second.const_data_ptr<double>();
+                              });
 }
 
 }  // namespace assay::suites::backprop

@@ -21,6 +21,7 @@ using Status = harness::RubricLine::Status;
 using nlohmann::json;
 
 constexpr int kMostGraphs = 30;
+constexpr int kLeastMixes = 200;
 
 /// The newest, one from a GPU before one from a CPU.
 const Check* find_check(const RecordFile& file) {
@@ -75,7 +76,7 @@ struct Counts {
 /// A line: our operators that must be in every graph, and what else must hold of the evidence.
 struct Wanted {
   std::vector<const char*> operators;
-  bool few_graphs = false;  ///< 0 breaks, at most 30 graphs, none after warm-up
+  bool few_graphs = false;  ///< 0 breaks, at most 30 graphs, none after warm-up over 200 mixes of lengths
   bool loss = false;        ///< loss and adapters as near f64 as transformers' own
 };
 
@@ -89,6 +90,8 @@ Decision decide(const RecordFile& file, const CurrentSources& current, const Wan
     const Counts counts(evidence);
     if (wanted.few_graphs && !counts.few())
       return {Status::kLost, lost, counts.text()};
+    if (wanted.few_graphs && counts.mixes < kLeastMixes)
+      return open("expected " + std::to_string(kLeastMixes) + " mixes of lengths, found " + counts.text());
     if (wanted.loss && evidence.at("loss_matches") != json(true))
       return {Status::kLost, lost, "the loss is not that of f64 within the band"};
     std::string proof = wanted.few_graphs ? counts.text() + ";" : "in every graph:";

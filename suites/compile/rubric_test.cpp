@@ -119,10 +119,14 @@ TEST(CompileRubric, an_operator_outside_a_graph_costs_its_lines) {
   EXPECT_EQ(decide(kAttention, without("assay.attention")).status, Status::kLost);
 }
 
-TEST(CompileRubric, another_loss_is_lost_and_what_is_not_said_is_not_shown) {
+TEST(CompileRubric, another_loss_is_lost_few_lengths_and_what_is_not_said_show_nothing) {
   json evidence = good();
   evidence["loss_matches"] = false;
   EXPECT_EQ(decide(kLoss, file_with(evidence)).points, -1);
+  evidence = good();
+  evidence["length_mixes"] = 199;
+  for (const Line line : {kAttention, kAttentionOften, kMlp, kMlpOften})
+    EXPECT_EQ(decide(line, file_with(evidence)).status, Status::kOpen);
   evidence.erase("length_mixes");
   EXPECT_EQ(decide(kMlp, file_with(evidence)).status, Status::kOpen);
 }

@@ -32,11 +32,8 @@ TEST(BackpropMutants, every_file_is_linked_for_both_devices) {
 }
 
 TEST(BackpropMutants, the_steps_that_mutants_share_are_right) {
-  harness::Challenge challenge;
-  for (const harness::Challenge& each : harness::Registry::instance().challenges()) {
-    if (each.name == challenge_name(LossKind::kCrossEntropy))
-      challenge = each;
-  }
+  const harness::Challenge& challenge =
+      harness::Registry::instance().challenge(challenge_name(LossKind::kCrossEntropy));
   int judged = 0;
   for (const harness::Case& which : challenge.cases) {
     const BackpropCase& c = parameters_of(which);

@@ -21,14 +21,6 @@ using harness::TensorSet;
 constexpr std::int64_t kFewestMixes = 200, kMostPrograms = 30;
 constexpr Mod kModsWithLengths[] = {Mod::kCausal, Mod::kSoftcap, Mod::kSlidingWindow};
 
-const harness::ParityRule& rule() {
-  for (const harness::Challenge& challenge : harness::Registry::instance().challenges()) {
-    if (challenge.name == kAttentionChallenge)
-      return challenge.parity;
-  }
-  throw std::logic_error("compile: the attention challenge is not registered");
-}
-
 TensorSet made_outputs(const harness::Case& which) {
   TensorSet outputs(DeviceKind::kCuda);
   for (const harness::TensorSpec& spec : attention_outputs_of(attention_parameters_of(which)))
@@ -56,7 +48,9 @@ void judge(const flex::FlexAttention& attention, const AttentionCase& c) {
       inputs, plain, into, [&](const Tensors& in, const Tensors& out) { eager_attention_call(c, in, out); });
   const harness::BaselineErrors errors = harness::measure_errors(result_of(eager, plain), oracle);
   const auto call = prepare_flex(attention, c, inputs, ours, into, MaskMade::kOnce);
-  const harness::Parity parity = harness::compare(result_of(call, ours), oracle, rule(), &errors);
+  const harness::Parity parity =
+      harness::compare(result_of(call, ours), oracle,
+                       harness::Registry::instance().challenge(kAttentionChallenge).parity, &errors);
   if (!harness::passes(parity))
     throw std::runtime_error("wrong at " + std::to_string(c.tokens) + " tokens in sequences of up to " +
                              std::to_string(c.length) + (c.packed ? ", packed" : "") +

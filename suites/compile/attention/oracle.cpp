@@ -2,10 +2,9 @@
 // The case's tensors as the scalar oracle takes them, and which oracle judges which case.
 #include <algorithm>
 #include <cmath>
-#include <memory>
-#include <mutex>
 #include <vector>
 
+#include "harness/verify/lazy_oracle.hpp"
 #include "reference/attention/attention.hpp"
 #include "suites/compile/attention/case_tensors.hpp"
 #include "suites/compile/attention/oracles.hpp"
@@ -111,32 +110,19 @@ Values truth_of(const AttentionCase& c, const TensorSet& in) {
 }  // namespace
 
 harness::Oracle scalar_attention_oracle(const AttentionCase& c, const TensorSet& inputs) {
-  struct Lazy {
-    std::once_flag once;
-    Values values;
-  };
-  harness::Oracle oracle;
-  oracle.truth = [c, &inputs, lazy = std::make_shared<Lazy>()](std::string_view output, std::int64_t begin,
-                                                               std::span<double> out) {
-    std::call_once(lazy->once, [&] { lazy->values = truth_of(c, inputs); });
-    std::copy_n(lazy->values.find(output)->second.begin() + begin, out.size(), out.begin());
-  };
-  return oracle;
+  return harness::lazy_oracle([c, &inputs] { return truth_of(c, inputs); },
+                              [](const Values& values, std::string_view output) {
+                                const auto found = values.find(output);
+                                return found == values.end() ? nullptr : found->second.data();
+                              });
 }
 
 harness::Oracle tensor_attention_oracle(const AttentionCase& c, const TensorSet& inputs) {
-  struct Lazy {
-    std::once_flag once;
-    Tensors values;
-  };
-  harness::Oracle oracle;
-  oracle.truth = [c, &inputs, lazy = std::make_shared<Lazy>()](std::string_view output, std::int64_t begin,
-                                                               std::span<double> out) {
-    std::call_once(lazy->once, [&] { lazy->values = attention_truth(c, tensors_of(inputs)); });
-    const at::Tensor values = lazy->values[std::string(output)];
-    std::copy_n(values.const_data_ptr<double>() + begin, out.size(), out.begin());
-  };
-  return oracle;
+  return harness::lazy_oracle([c, &inputs] { return attention_truth(c, tensors_of(inputs)); },
+                              [](const Tensors& values, std::string_view output) -> const double* {
+                                const at::Tensor found = values[std::string(output)];
+                                return found.defined() ? found.const_data_ptr<double>() : nullptr;
+                              });
 }
 
 harness::Oracle attention_oracle_of(const harness::Case& which, const TensorSet& inputs) {

@@ -26,11 +26,7 @@ using harness::DeviceKind;
 using harness::Dtype;
 
 const harness::Challenge& challenge() {
-  for (const harness::Challenge& each : harness::Registry::instance().challenges()) {
-    if (each.name == kAttentionChallenge)
-      return each;
-  }
-  throw std::logic_error("no attention challenge");
+  return harness::Registry::instance().challenge(kAttentionChallenge);
 }
 
 TEST(AttentionSuite, cases_are_well_formed) {

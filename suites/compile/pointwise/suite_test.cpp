@@ -27,12 +27,8 @@ using harness::Dtype;
 
 std::vector<const Challenge*> challenges() {
   std::vector<const Challenge*> out;
-  for (const Piece piece : kPieces) {
-    for (const Challenge& challenge : harness::Registry::instance().challenges()) {
-      if (challenge.name == challenge_name(piece))
-        out.push_back(&challenge);
-    }
-  }
+  for (const Piece piece : kPieces)
+    out.push_back(&harness::Registry::instance().challenge(challenge_name(piece)));
   return out;
 }
 

@@ -66,17 +66,12 @@ TEST(HfLlamaEvidence, a_fault_and_a_report_that_lacks_something_are_refused) {
 }
 
 TEST(TorchCompileChallenge, has_the_check_and_sources_that_make_it_stale) {
-  for (const harness::Challenge& challenge : harness::Registry::instance().challenges()) {
-    if (challenge.name != kTorchCompile)
-      continue;
-    ASSERT_EQ(challenge.checks.size(), 1u);
-    EXPECT_EQ(challenge.checks.front().name, kHfLlama);
-    ASSERT_EQ(challenge.implementations.size(), 1u);
-    EXPECT_EQ(challenge.implementations.front().name, challenge.checks.front().subject);
-    EXPECT_NO_THROW(harness::sources_sha256(challenge.implementations.front().sources));
-    return;
-  }
-  FAIL() << "compile/torch_compile is not registered";
+  const harness::Challenge& challenge = harness::Registry::instance().challenge(kTorchCompile);
+  ASSERT_EQ(challenge.checks.size(), 1u);
+  EXPECT_EQ(challenge.checks.front().name, kHfLlama);
+  ASSERT_EQ(challenge.implementations.size(), 1u);
+  EXPECT_EQ(challenge.implementations.front().name, challenge.checks.front().subject);
+  EXPECT_NO_THROW(harness::sources_sha256(challenge.implementations.front().sources));
 }
 
 }  // namespace

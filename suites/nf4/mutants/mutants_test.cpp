@@ -23,12 +23,7 @@ using harness::Dtype;
 using harness::Role;
 
 const Challenge& dequantize_challenge() {
-  for (const Challenge& challenge : harness::Registry::instance().challenges()) {
-    if (challenge.name == kDequantize) {
-      return challenge;
-    }
-  }
-  throw std::logic_error("nf4/dequantize is not registered");
+  return harness::Registry::instance().challenge(kDequantize);
 }
 
 /// The challenge with its mutants alone.
