@@ -107,7 +107,7 @@ void expect_compiles_into_registers(const Point& point) {
   Compiler compiler;
   const auto& [named, sm, head] = point;
   const Target target{sm, false};
-  const Tilings tilings = choose_tilings(head, target);
+  const Tilings tilings = choose_tilings(head, target, named.mods.learnable > 0);
   for (const std::string& source :
        {forward_source(named.mods, head, tilings), backward_source(named.mods, head, tilings)}) {
     const auto image = compiler.image(source, target, texts_of(named.mods));
