@@ -47,7 +47,8 @@ void validate_hopper(const char* kernel, const Tiling& t, int shared_bytes, int 
           "128 queries, 128 keys and 12 warps for warpgroups",
           std::to_string(t.tile_q) + ", " + std::to_string(t.tile_k) + " and " + std::to_string(t.warps));
   require(t.stages >= least_stages && t.stages <= 6 && shared_bytes <= shared_bytes_limit(target.sm),
-          std::to_string(least_stages) + " to 6 stages that fit " + std::to_string(shared_bytes_limit(target.sm)) + " bytes of shared memory",
+          std::to_string(least_stages) + " to 6 stages that fit " +
+              std::to_string(shared_bytes_limit(target.sm)) + " bytes of shared memory",
           std::to_string(t.stages) + " stages with " + std::to_string(shared_bytes));
 }
 
@@ -146,8 +147,8 @@ Tilings choose_tilings(const HeadType& head, const Target& target, bool learnabl
   if (target.sm == 90 && (head.head_size == 64 || head.head_size == 128)) {
     t.forward = {.tile_q = kBlock, .tile_k = kBlock, .warps = 12, .stages = 2, .hopper = true, .turns = true};
     if (!learnable)
-      t.backward_keys = t.backward_queries = {
-          .tile_q = kBlock, .tile_k = kBlock, .warps = 12, .stages = 4, .hopper = true};
+      t.backward_keys =
+          t.backward_queries = {.tile_q = kBlock, .tile_k = kBlock, .warps = 12, .stages = 4, .hopper = true};
   }
   validate(t, head, target, learnable);
   return t;

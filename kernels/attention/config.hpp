@@ -29,8 +29,8 @@ struct Tiling {
   int tile_q = 0, tile_k = 0, warps = 0;
   int stages = 1;
   int blocks_per_multiprocessor = 1;
-  /// sm_90a: tiles by the copy engine, products of warpgroups, for head sizes 64 and 128. Stages hold 128 keys
-  /// forward, 64 queries or keys backward. Both backward kernels or none.
+  /// sm_90a: tiles by the copy engine, products of warpgroups, for head sizes 64 and 128. Stages hold 128
+  /// keys forward, 64 queries or keys backward. Both backward kernels or none.
   bool hopper = false;
   bool turns = false;  ///< hopper, forward: the two warpgroups take turns on the tensor cores
 };

@@ -58,6 +58,8 @@ class BackwardKeysHopper {
         place_index_(place_index),
         place_(place),
         kv_head_(kv_head),
+        first_head_(kv_head * (p.base.problem.q_heads / p.base.problem.kv_heads)),
+        end_head_(first_head_ + p.base.problem.q_heads / p.base.problem.kv_heads),
         k0_(place.block * kBlock) {
     tiles_ = shared_memory();
     barriers_ = reinterpret_cast<Barriers*>(tiles_ + kSharedBytes - 256);
@@ -75,13 +77,12 @@ class BackwardKeysHopper {
   ASSAY_INLINE TwoFloats* deltas(int step) const { return shifts(step) + kHalfBlock / 2; }
   static ASSAY_INLINE int parity(int step) { return step / kStages % 2; }
 
-  ASSAY_INLINE int group() const { return p_.base.problem.q_heads / p_.base.problem.kv_heads; }
   ASSAY_INLINE BlockList list_of(int head) const {
     return q_blocks_of(p_.base.problem.tables, place_index_, place_.block, head);
   }
   ASSAY_INLINE int count_steps() const {
     int blocks = 0;
-    for (int h = 0; h < group(); ++h) blocks += list_of(kv_head_ * group() + h).count;
+    for (int head = first_head_; head < end_head_; ++head) blocks += list_of(head).count;
     return blocks * (kBlock / kHalfBlock);
   }
 
@@ -89,7 +90,7 @@ class BackwardKeysHopper {
     if (thread_index() == 0) {
       begin_barrier(&barriers_->own_full, 1);
       for (int i = 0; i < kStages; ++i) {
-        begin_barrier(&barriers_->full[i], 2);  // tiles, statistics
+        begin_barrier(&barriers_->full[i], 1 + kHalfBlock / 32);  // tiles, statistics
         begin_barrier(&barriers_->empty[i], kWorkers / 32);
       }
       publish_barriers();
@@ -99,7 +100,7 @@ class BackwardKeysHopper {
       give_registers<24>();
       if (thread_index() == 0)
         feed_tiles();
-      else if (thread_index() / 32 == 1)
+      else if (thread_index() >= 32 && thread_index() < 32 + kHalfBlock)
         feed_statistics();
     } else {
       take_registers<240>();
@@ -113,8 +114,9 @@ class BackwardKeysHopper {
   template <class Feed>
   ASSAY_INLINE void for_every_step(const Feed& feed) const {
     int step = 0;
-    for (int head = kv_head_ * group(); head < (kv_head_ + 1) * group(); ++head) {
+    for (int head = first_head_; head < end_head_; ++head) {
       const BlockList list = list_of(head);
+#pragma unroll 1
       for (int i = 0; i < list.count * (kBlock / kHalfBlock); ++i, ++step) {
         const int entry = list.entries[i / 2];
         wait_for(&barriers_->empty[step % kStages], parity(step) ^ 1);
@@ -142,21 +144,21 @@ class BackwardKeysHopper {
     });
   }
 
+  /// Two warps, a query each lane.
   ASSAY_INLINE void feed_statistics() const {
+    const int row = thread_index() - 32;
     for_every_step([&](int step, int head, int q0, int full) {
-      const int lane = lane_index();
-      const float* const lse = rows_at(p_.base.lse, place_.sequence, head, q_rows_.begin + q0);
-      const float* const delta = rows_at(p_.base.delta, place_.sequence, head, q_rows_.begin + q0);
-      for (int row = lane; row < kHalfBlock; row += 32) {
-        const bool inside = q0 + row < q_rows_.count;
-        shifts(step)[row / 2].of[row % 2] = inside ? shift_of(lse[row]) : infinity();
-        deltas(step)[row / 2].of[row % 2] = inside ? delta[row] : 0.0f;
+      float lse = -infinity(), delta = 0.0f;
+      if (q0 + row < q_rows_.count) {
+        lse = *rows_at(p_.base.lse, place_.sequence, head, q_rows_.begin + q0 + row);
+        delta = *rows_at(p_.base.delta, place_.sequence, head, q_rows_.begin + q0 + row);
       }
-      if (lane == 0)
+      shifts(step)[row / 2].of[row % 2] = shift_of(lse);
+      deltas(step)[row / 2].of[row % 2] = delta;
+      if (row == 0)
         barriers_->steps[step % kStages] = {head, q0, full};
       wait_for_warp();
-      if (lane == 0)
-        arrive(&barriers_->full[step % kStages]);
+      release(&barriers_->full[step % kStages]);
     });
   }
 
@@ -167,7 +169,7 @@ class BackwardKeysHopper {
   ASSAY_INLINE void work(int steps) const {
     float s[8][4] = {}, dp[8][4] = {};
     Sums d_k, d_v;
-    unsigned p[4][4], ds[4][4];
+    unsigned ds[4][4];
 #pragma unroll
     for (int n = 0; n < kHeadSize / 8; ++n)
 #pragma unroll
@@ -178,30 +180,32 @@ class BackwardKeysHopper {
       pin(s), pin(dp), pin(d_k), pin(d_v);
       fence_products();
       begin_scores(s, dp, 0);
-      for (int step = 0; step < steps - 1; ++step) {
-        add_to_values(s, d_k, d_v, p, step);
-        make_gradients(s, dp, ds, step);
-        wait_for(&barriers_->full[(step + 1) % kStages], parity(step + 1));
+      add_to_values(s, dp, d_v, 0);
+      for (int step = 1; step < steps; ++step) {
+        wait_for(&barriers_->full[step % kStages], parity(step));
+        pin(dp);  // ds shall take the registers of p, not lie beside it
+        Tiles::round(dp, ds);
         pin(s), pin(dp), pin(d_k), pin(ds);
         fence_products();
-        begin_key_sums(d_k, ds, step);
-        begin_scores(s, dp, step + 1);
+        begin_key_sums(d_k, ds, step - 1);
+        begin_scores(s, dp, step);
+        add_to_values(s, dp, d_v, step);
       }
-      add_to_values(s, d_k, d_v, p, steps - 1);
-      make_gradients(s, dp, ds, steps - 1);
+      Tiles::round(dp, ds);
       pin(d_k), pin(ds);
       fence_products();
       begin_key_sums(d_k, ds, steps - 1);
       wait_for_products<0>();
-      pin(d_k), pin(d_v);
+      pin(d_k);
     }
     store(d_k, d_v);
   }
 
-  ASSAY_INLINE void add_to_values(float (&s)[8][4], Sums& d_k, Sums& d_v, unsigned (&p)[4][4],
-                                  int step) const {
+  /// Ends all products, but for what d_k shall get.
+  ASSAY_INLINE void add_to_values(float (&s)[8][4], float (&dp)[8][4], Sums& d_v, int step) const {
+    unsigned p[4][4];
     wait_for_products<1>();
-    pin(s), pin(d_k), pin(d_v);
+    pin(s);
     if (step > 0)
       release(&barriers_->empty[(step - 1) % kStages]);
     find_probabilities(s, p, step);
@@ -209,22 +213,20 @@ class BackwardKeysHopper {
     fence_products();
     Tiles::begin_columns(d_v, p, d_o_tile(step));
     commit_products();
-  }
-  ASSAY_INLINE void make_gradients(const float (&s)[8][4], float (&dp)[8][4], unsigned (&ds)[4][4],
-                                   int step) const {
     wait_for_products<1>();
     pin(dp);
     find_gradients(s, dp, step);
-    Tiles::round(dp, ds);
+    wait_for_products<0>();
+    pin(d_v);
   }
   ASSAY_INLINE void begin_key_sums(Sums& d_k, const unsigned (&ds)[4][4], int step) const {
     Tiles::begin_columns(d_k, ds, q_tile(step));
     commit_products();
   }
   ASSAY_INLINE void begin_scores(float (&s)[8][4], float (&dp)[8][4], int step) const {
-    Tiles::begin_rows(s, k_tile(my_warpgroup()), q_tile(step));
+    Tiles::begin_rows(s, made_anew(matrix_at(k_tile(my_warpgroup()), 16)), q_tile(step));
     commit_products();
-    Tiles::begin_rows(dp, v_tile(my_warpgroup()), d_o_tile(step));
+    Tiles::begin_rows(dp, made_anew(matrix_at(v_tile(my_warpgroup()), 16)), d_o_tile(step));
     commit_products();
   }
 
@@ -268,8 +270,7 @@ class BackwardKeysHopper {
     for (int n = 0; n < 8; ++n) {
       const TwoFloats delta = deltas(step)[n * 4 + lane_index() % 4];
 #pragma unroll
-      for (int e = 0; e < 4; ++e)
-        dp[n][e] = gradient_of<Setup, kPartial>(s[n][e], dp[n][e], delta.of[e % 2]);
+      for (int e = 0; e < 4; ++e) dp[n][e] = gradient_of<Setup, kPartial>(s[n][e], dp[n][e], delta.of[e % 2]);
     }
   }
 
@@ -302,7 +303,7 @@ class BackwardKeysHopper {
   const Buffers buffers_;
   const int place_index_;
   const BlockPlace place_;
-  const int kv_head_, k0_;
+  const int kv_head_, first_head_, end_head_, k0_;
   char* tiles_;
   Barriers* barriers_;
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // d_q on sm_90a: a block of threads makes 128 rows for one head. One warpgroup feeds tiles of 64 keys, two
-// multiply (wgmma), 64 queries each, whose q and d_o stay in registers: shared memory then feeds right
-// operands alone. Scores are made a second time;
-// nothing is added in memory, so the result does not depend on any order.
+// multiply (wgmma), 64 queries each, whose q and d_o stay in registers, so that shared memory feeds right
+// operands alone. Scores are made a second time; nothing is added in memory, so the result does not depend on
+// any order.
 #pragma once
 
 #include "kernels/attention/device/backward_score.cuh"
@@ -19,6 +19,8 @@ class BackwardQueriesHopper {
   using Left = typename Tiles::Left;
   using Sums = float[kHeadSize / 8][4];
   static constexpr int kTileBytes = Tiles::kBytes, kParts = kBlock / kHalfBlock;
+  /// A score_mod takes the registers of d_o.
+  static constexpr bool kGradientsInRegisters = !Setup::kHasScore || kHeadSize == 64;
 
   struct Barriers {
     Barrier own_full;
@@ -131,9 +133,12 @@ class BackwardQueriesHopper {
       Left q, d_o;
       wait_for(&barriers_->own_full, 0);
       Tiles::load(q, q_tile(my_warpgroup()), my_warps_row());
-      Tiles::load(d_o, d_o_tile(my_warpgroup()), my_warps_row());
+      if constexpr (kGradientsInRegisters)
+        Tiles::load(d_o, d_o_tile(my_warpgroup()), my_warps_row());
       wait_for(&barriers_->full[0], 0);
-      pin(s), pin(dp), pin(q), pin(d_o);
+      pin(s), pin(dp), pin(q);
+      if constexpr (kGradientsInRegisters)
+        pin(d_o);
       fence_products();
       begin_scores(s, dp, q, d_o, 0);
       int entry = list_.entries[0];
@@ -186,7 +191,10 @@ class BackwardQueriesHopper {
                                  int step) const {
     Tiles::begin_rows(s, q, k_tile(step));
     commit_products();
-    Tiles::begin_rows(dp, d_o, v_tile(step));
+    if constexpr (kGradientsInRegisters)
+      Tiles::begin_rows(dp, d_o, v_tile(step));
+    else
+      Tiles::begin_rows(dp, made_anew(matrix_at(d_o_tile(my_warpgroup()), 16)), v_tile(step));
     commit_products();
   }
   ASSAY_INLINE void begin_sums(Sums& d_q, const unsigned (&ds)[4][4], int step) const {
@@ -228,8 +236,7 @@ class BackwardQueriesHopper {
 #pragma unroll
     for (int n = 0; n < 8; ++n)
 #pragma unroll
-      for (int e = 0; e < 4; ++e)
-        dp[n][e] = gradient_of<Setup, kPartial>(s[n][e], dp[n][e], of[e / 2].delta);
+      for (int e = 0; e < 4; ++e) dp[n][e] = gradient_of<Setup, kPartial>(s[n][e], dp[n][e], of[e / 2].delta);
   }
 
   /// Packed, behind the sequence's last key lie the next one's: their ds are 0, but 0 · NaN is not. Each

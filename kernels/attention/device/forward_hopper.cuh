@@ -103,12 +103,8 @@ class ForwardHopper {
 
   // The working warpgroups.
 
-  static ASSAY_INLINE int my_first_row() {
-    return my_warpgroup() * 64 + my_warps_row();
-  }
-  static ASSAY_INLINE int my_row() {
-    return my_first_row() + lane_index() / 4;
-  }
+  static ASSAY_INLINE int my_first_row() { return my_warpgroup() * 64 + my_warps_row(); }
+  static ASSAY_INLINE int my_row() { return my_first_row() + lane_index() / 4; }
 
   /// The tensor cores are handed over between the warpgroups: each says when it has given them work.
   ASSAY_INLINE void wait_for_turn() const {

@@ -76,6 +76,14 @@ ASSAY_INLINE void announce(int barrier, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 
+/// The same value, which the compiler takes for another one: what is made of it does not wait in registers
+/// from one round of a loop to the next.
+ASSAY_INLINE unsigned long long made_anew(unsigned long long matrix) {
+  unsigned low = static_cast<unsigned>(matrix);
+  asm volatile("" : "+r"(low));
+  return matrix >> 32 << 32 | low;
+}
+
 ASSAY_INLINE void fence_products() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
@@ -130,13 +138,13 @@ ASSAY_INLINE void pin(unsigned (&a)[kParts][4]) {
                : ASSAY_SUMS_##columns                                                  \
                : "l"(a), "l"(b), "r"(accumulate))
 /// The same with a in registers.
-#define ASSAY_MULTIPLY_LEFT(columns, k0, k1, k2, k3, kB, kAccumulate, type)                                \
-  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #kAccumulate                                           \
-               ", 0;\n"                                                                                    \
-               "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32." type "." type                       \
-               " {" ASSAY_NAMES_##columns "}, {%" #k0 ", %" #k1 ", %" #k2 ", %" #k3 "}, %" #kB             \
-               ", p, 1, 1, 0;\n}\n"                                                                        \
-               : ASSAY_SUMS_##columns                                                                      \
+#define ASSAY_MULTIPLY_LEFT(columns, k0, k1, k2, k3, kB, kAccumulate, type)                    \
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #kAccumulate                               \
+               ", 0;\n"                                                                        \
+               "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32." type "." type           \
+               " {" ASSAY_NAMES_##columns "}, {%" #k0 ", %" #k1 ", %" #k2 ", %" #k3 "}, %" #kB \
+                                          ", p, 1, 1, 0;\n}\n"                                 \
+               : ASSAY_SUMS_##columns                                                          \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate))
 /// d += a · b. a in registers, rows of b the depth.
 #define ASSAY_MULTIPLY_COLUMNS(columns, k0, k1, k2, k3, kB, type)                                      \

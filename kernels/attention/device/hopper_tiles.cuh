@@ -16,6 +16,12 @@ ASSAY_INLINE unsigned long long matrix_at(const char* at, int next_columns) {
          static_cast<unsigned long long>(next_columns >> 4) << 16 | (shared_address(at) & 0x3ffff) >> 4;
 }
 
+/// The matrix that lies `bytes` behind: addresses do not carry into the other fields.
+ASSAY_INLINE unsigned long long moved(unsigned long long matrix, int bytes) {
+  const unsigned low = static_cast<unsigned>(matrix) + static_cast<unsigned>(bytes >> 4);
+  return matrix >> 32 << 32 | low;
+}
+
 template <class Element, int kHeadSize, int kRows>
 struct HopperTiles {
   static constexpr int kColumnsBytes = kRows * 128, kBytes = kRows * kHeadSize * 2;
@@ -23,6 +29,9 @@ struct HopperTiles {
 
   /// 64 rows of a head's elements as left operands in a warpgroup's registers.
   using Left = unsigned[kHeadSize / 16][4];
+
+  /// Where the columns of a product's step of 16 begin.
+  static constexpr int column_at(int depth) { return depth / 4 * kColumnsBytes + depth % 4 * 32; }
 
   /// Begins copying kBytes, which `full` must expect. By one thread.
   static ASSAY_INLINE void copy(char* tile, const TensorMap& map, Barrier* full, int head, int row,
@@ -37,18 +46,20 @@ struct HopperTiles {
   /// Begins d[64 × N] = a · bᵀ over the head's elements, 64 rows from `a` on, N rows from `b` on.
   template <int kParts>
   static ASSAY_INLINE void begin_rows(float (&d)[kParts][4], const char* a, const char* b) {
+    begin_rows(d, matrix_at(a, 16), b);
+  }
+  template <int kParts>
+  static ASSAY_INLINE void begin_rows(float (&d)[kParts][4], unsigned long long a, const char* b) {
 #pragma unroll
-    for (int depth = 0; depth < kHeadSize / 16; ++depth) {
-      const int at = depth / 4 * kColumnsBytes + depth % 4 * 32;
-      multiply_rows_async<Element>(d, matrix_at(a + at, 16), matrix_at(b + at, 16), depth > 0);
-    }
+    for (int depth = 0; depth < kHeadSize / 16; ++depth)
+      multiply_rows_async<Element>(d, moved(a, column_at(depth)), moved(matrix_at(b, 16), column_at(depth)),
+                                   depth > 0);
   }
   template <int kParts>
   static ASSAY_INLINE void begin_rows(float (&d)[kParts][4], const Left& a, const char* b) {
 #pragma unroll
     for (int depth = 0; depth < kHeadSize / 16; ++depth)
-      multiply_rows_async<Element>(
-          d, a[depth], matrix_at(b + depth / 4 * kColumnsBytes + depth % 4 * 32, 16), depth > 0);
+      multiply_rows_async<Element>(d, a[depth], moved(matrix_at(b, 16), column_at(depth)), depth > 0);
   }
   /// Begins d[64 × head size] += a · b, a in registers, its columns the rows of `tile`.
   template <int kDepth>
@@ -56,7 +67,7 @@ struct HopperTiles {
                                          const char* tile) {
 #pragma unroll
     for (int depth = 0; depth < kDepth; ++depth)
-      multiply_columns_async<Element>(d, a[depth], matrix_at(tile + depth * 16 * 128, kColumnsBytes));
+      multiply_columns_async<Element>(d, a[depth], moved(matrix_at(tile, kColumnsBytes), depth * 16 * 128));
   }
 
   /// A warp's 16 rows from row `first` of the tile on.
@@ -124,9 +135,9 @@ ASSAY_INLINE int my_warps_row() {
   return thread_index() % kWarpgroup / 32 * 16;
 }
 /// A warp has done with a stage.
-ASSAY_INLINE void release(Barrier* empty) {
+ASSAY_INLINE void release(Barrier* barrier) {
   if (lane_index() == 0)
-    arrive(empty);
+    arrive(barrier);
 }
 
 }  // namespace assay::kernels::attention::device

@@ -52,11 +52,15 @@ struct Maps {
   int box_rows;
 
   TensorMap of(const View& view, int heads, int rows) const {
-    const device::EmulatedMap emulated{
-        static_cast<char*>(view.data), view.sequence_stride, view.token_stride,
-        view.head_stride,              s.c.head_size,        heads,
-        rows,                          s.c.packed ? 1 : p.sequences,
-        box_rows};
+    const device::EmulatedMap emulated{static_cast<char*>(view.data),
+                                       view.sequence_stride,
+                                       view.token_stride,
+                                       view.head_stride,
+                                       s.c.head_size,
+                                       heads,
+                                       rows,
+                                       s.c.packed ? 1 : p.sequences,
+                                       box_rows};
     TensorMap map{};
     std::memcpy(&map, &emulated, sizeof emulated);
     return map;
@@ -135,7 +139,8 @@ void run(cases::Sample& s, const Mods& mods) {
   using Forward = device::Forward<ForwardSetup>;
   if constexpr (Base::kHeadSize % 64 == 0) {
     if (by_warpgroups)
-      run_forward_warpgroups<Warpgroups<Base, Base::kHeadSize == 128, Base::kHeadSize == 128 ? 2 : 3>>(s, forward);
+      run_forward_warpgroups<Warpgroups<Base, Base::kHeadSize == 128, Base::kHeadSize == 128 ? 2 : 3>>(
+          s, forward);
   }
   if (Base::kHeadSize % 64 != 0 || !by_warpgroups)
     launch({static_cast<unsigned>(t.q_capacity * (kBlock / ForwardSetup::kTileQ) * q.q_heads),
