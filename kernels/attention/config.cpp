@@ -147,8 +147,8 @@ Tilings choose_tilings(const HeadType& head, const Target& target, bool learnabl
   if (target.sm == 90 && (head.head_size == 64 || head.head_size == 128)) {
     t.forward = {.tile_q = kBlock, .tile_k = kBlock, .warps = 12, .stages = 2, .hopper = true, .turns = true};
     if (!learnable)
-      t.backward_keys =
-          t.backward_queries = {.tile_q = kBlock, .tile_k = kBlock, .warps = 12, .stages = 4, .hopper = true};
+      t.backward_keys = t.backward_queries = {
+          .tile_q = kBlock, .tile_k = kBlock, .warps = 12, .stages = 4, .hopper = true, .turns = true};
   }
   validate(t, head, target, learnable);
   return t;

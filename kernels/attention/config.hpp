@@ -32,7 +32,7 @@ struct Tiling {
   /// sm_90a: tiles by the copy engine, products of warpgroups, for head sizes 64 and 128. Stages hold 128
   /// keys forward, 64 queries or keys backward. Both backward kernels or none.
   bool hopper = false;
-  bool turns = false;  ///< hopper, forward: the two warpgroups take turns on the tensor cores
+  bool turns = false;  ///< hopper: the two working warpgroups take turns on the tensor cores
 };
 
 struct Tilings {

@@ -21,6 +21,9 @@ class BackwardKeysHopper {
   using Sums = float[kHeadSize / 8][4];
   static constexpr int kTileBytes = Tiles::kBytes, kStatisticsBytes = kHalfBlock * 8;
 
+  /// Parts of eight queries weighed while d_k is multiplied.
+  static constexpr int kEarly = kHeadSize == 64 ? 4 : 2;
+
   struct alignas(8) TwoFloats {
     float of[2];
   };
@@ -34,7 +37,8 @@ class BackwardKeysHopper {
     Barrier full[kStages], empty[kStages];
     Step steps[kStages];
   };
-  enum { kMine = 1 };  // named barriers: kMine + w of warpgroup w
+  enum { kTurn = 1, kMine = 3 };  // named barriers: kTurn + w, kMine + w of warpgroup w
+  using Turn = Turns<Setup::kTurns, kTurn>;
 
  public:
   static constexpr int kSharedBytes = (4 + 2 * kStages) * kTileBytes + kStages * kStatisticsBytes + 256;
@@ -164,32 +168,42 @@ class BackwardKeysHopper {
 
   // The working warpgroups.
 
-  /// In the queue of this warpgroup's products: d_k of the step before, s, dp, d_v, d_k, … Probabilities are
-  /// made while dp is multiplied, gradients while d_v is.
+  /// In the queue of this warpgroup's products: s, d_k of the step before, dp, d_v, s, … Half of the
+  /// probabilities are made while d_k is multiplied, the other half while dp is, gradients while d_v is.
   ASSAY_INLINE void work(int steps) const {
     float s[8][4] = {}, dp[8][4] = {};
     Sums d_k, d_v;
-    unsigned ds[4][4];
+    unsigned ds[4][4] = {};
 #pragma unroll
     for (int n = 0; n < kHeadSize / 8; ++n)
 #pragma unroll
       for (int e = 0; e < 4; ++e) d_k[n][e] = d_v[n][e] = 0.0f;
     if (steps > 0) {
+      Turn::begin();
       wait_for(&barriers_->own_full, 0);
       wait_for(&barriers_->full[0], 0);
+      Turn::wait();
       pin(s), pin(dp), pin(d_k), pin(d_v);
       fence_products();
-      begin_scores(s, dp, 0);
+      begin_scores(s, uniform(my_warpgroup()), 0);
+      commit_products();  // no d_k yet
+      begin_gradients(dp, uniform(my_warpgroup()), 0);
+      Turn::hand_over(steps == 1);
       add_to_values(s, dp, d_v, 0);
       for (int step = 1; step < steps; ++step) {
+        const int worker = uniform(my_warpgroup());
         wait_for(&barriers_->full[step % kStages], parity(step));
+        Turn::wait();
         pin(dp);  // ds shall take the registers of p, not lie beside it
         Tiles::round(dp, ds);
         pin(s), pin(dp), pin(d_k), pin(ds);
         fence_products();
+        begin_scores(s, worker, step);
         begin_key_sums(d_k, ds, step - 1);
-        begin_scores(s, dp, step);
+        begin_gradients(dp, worker, step);
+        Turn::hand_over(step == steps - 1);
         add_to_values(s, dp, d_v, step);
+        pin(d_k);
       }
       Tiles::round(dp, ds);
       pin(d_k), pin(ds);
@@ -201,21 +215,28 @@ class BackwardKeysHopper {
     store(d_k, d_v);
   }
 
-  /// Ends all products, but for what d_k shall get.
+  /// Ends all products.
   ASSAY_INLINE void add_to_values(float (&s)[8][4], float (&dp)[8][4], Sums& d_v, int step) const {
     unsigned p[4][4];
-    wait_for_products<1>();
+    wait_for_products<2>();
     pin(s);
+    weigh_parts<0, kEarly>(s, p, step);
+    wait_for_products<1>();
     if (step > 0)
       release(&barriers_->empty[(step - 1) % kStages]);
-    find_probabilities(s, p, step);
+    weigh_parts<kEarly, 8>(s, p, step);
+    if (!is_full(step))
+      clear_foreign_rows(step);
     pin(d_v), pin(p);
     fence_products();
     Tiles::begin_columns(d_v, p, d_o_tile(step));
     commit_products();
     wait_for_products<1>();
     pin(dp);
-    find_gradients(s, dp, step);
+    if (is_full(step))
+      differentiate_tile<false>(s, dp, step);
+    else
+      differentiate_tile<true>(s, dp, step);
     wait_for_products<0>();
     pin(d_v);
   }
@@ -223,29 +244,33 @@ class BackwardKeysHopper {
     Tiles::begin_columns(d_k, ds, q_tile(step));
     commit_products();
   }
-  ASSAY_INLINE void begin_scores(float (&s)[8][4], float (&dp)[8][4], int step) const {
-    Tiles::begin_rows(s, made_anew(matrix_at(k_tile(my_warpgroup()), 16)), q_tile(step));
+  ASSAY_INLINE void begin_scores(float (&s)[8][4], int worker, int step) const {
+    Tiles::begin_rows(s, k_tile(worker), q_tile(step));
     commit_products();
-    Tiles::begin_rows(dp, made_anew(matrix_at(v_tile(my_warpgroup()), 16)), d_o_tile(step));
+  }
+  ASSAY_INLINE void begin_gradients(float (&dp)[8][4], int worker, int step) const {
+    Tiles::begin_rows(dp, v_tile(worker), d_o_tile(step));
     commit_products();
   }
 
-  ASSAY_INLINE void find_probabilities(float (&s)[8][4], unsigned (&p)[4][4], int step) const {
-    const Step at = barriers_->steps[step % kStages];
-    if (at.full != 0) {
-      weigh_tile<false>(s, p, at, step);
-    } else {
-      weigh_tile<true>(s, p, at, step);
-      clear_foreign_rows(at.q0, step);
-    }
+  ASSAY_INLINE bool is_full(int step) const {
+    return barriers_->steps[step % kStages].full != 0;
   }
-  template <bool kPartial>
-  ASSAY_INLINE void weigh_tile(float (&s)[8][4], unsigned (&p)[4][4], const Step& at, int step) const {
+  template <int kFrom, int kTo>
+  ASSAY_INLINE void weigh_parts(float (&s)[8][4], unsigned (&p)[4][4], int step) const {
+    if (is_full(step))
+      weigh_parts<kFrom, kTo, false>(s, p, step);
+    else
+      weigh_parts<kFrom, kTo, true>(s, p, step);
+  }
+  template <int kFrom, int kTo, bool kPartial>
+  ASSAY_INLINE void weigh_parts(float (&s)[8][4], unsigned (&p)[4][4], int step) const {
+    const Step at = barriers_->steps[step % kStages];
     const float scale = p_.base.problem.scale;
     const int t = lane_index() % 4;
     const int k0 = k0_ + my_warpgroup() * kHalfBlock + my_warps_row() + lane_index() / 4;
 #pragma unroll
-    for (int n = 0; n < 8; ++n) {
+    for (int n = kFrom; n < kTo; ++n) {
       const TwoFloats shift = shifts(step)[n * 4 + t];
       float of[4];
 #pragma unroll
@@ -256,13 +281,6 @@ class BackwardKeysHopper {
       p[n / 2][n % 2 * 2] = pack<Element>(of[0], of[1]);
       p[n / 2][n % 2 * 2 + 1] = pack<Element>(of[2], of[3]);
     }
-  }
-
-  ASSAY_INLINE void find_gradients(const float (&s)[8][4], float (&dp)[8][4], int step) const {
-    if (barriers_->steps[step % kStages].full != 0)
-      differentiate_tile<false>(s, dp, step);
-    else
-      differentiate_tile<true>(s, dp, step);
   }
   template <bool kPartial>
   ASSAY_INLINE void differentiate_tile(const float (&s)[8][4], float (&dp)[8][4], int step) const {
@@ -277,8 +295,8 @@ class BackwardKeysHopper {
   /// Packed, behind the sequence's last query lie the next one's: their probabilities are 0, but 0 · NaN is
   /// not. Each warpgroup for itself, whose scores of these tiles are done; what the other one's scores make
   /// of those rows is not seen.
-  ASSAY_INLINE void clear_foreign_rows(int q0, int step) const {
-    const int left = q_rows_.count - q0, valid = left > 0 ? left : 0;
+  ASSAY_INLINE void clear_foreign_rows(int step) const {
+    const int left = q_rows_.count - barriers_->steps[step % kStages].q0, valid = left > 0 ? left : 0;
     if (valid >= kHalfBlock || p_.base.problem.q_starts == nullptr)
       return;
     const int thread = thread_index() % kWarpgroup;

@@ -26,7 +26,8 @@ class BackwardQueriesHopper {
     Barrier own_full;
     Barrier full[kStages], empty[kStages];
   };
-  enum { kMine = 1 };  // named barriers: kMine + w of warpgroup w
+  enum { kTurn = 1, kMine = 3 };  // named barriers: kTurn + w, kMine + w of warpgroup w
+  using Turn = Turns<Setup::kTurns, kTurn>;
 
  public:
   static constexpr int kSharedBytes = (4 + 2 * kStages) * kTileBytes + 256;
@@ -131,16 +132,19 @@ class BackwardQueriesHopper {
       Statistics of[2];
       load_statistics(of);
       Left q, d_o;
+      Turn::begin();
       wait_for(&barriers_->own_full, 0);
       Tiles::load(q, q_tile(my_warpgroup()), my_warps_row());
       if constexpr (kGradientsInRegisters)
         Tiles::load(d_o, d_o_tile(my_warpgroup()), my_warps_row());
       wait_for(&barriers_->full[0], 0);
+      Turn::wait();
       pin(s), pin(dp), pin(q);
       if constexpr (kGradientsInRegisters)
         pin(d_o);
       fence_products();
       begin_scores(s, dp, q, d_o, 0);
+      Turn::hand_over(steps == 1);
       int entry = list_.entries[0];
       wait_for_products<1>();
       pin(s);
@@ -151,10 +155,12 @@ class BackwardQueriesHopper {
       Tiles::round(dp, ds);
       for (int step = 1; step < steps; ++step) {
         wait_for(&barriers_->full[step % kStages], parity(step));
+        Turn::wait();
         pin(s), pin(dp), pin(d_q), pin(ds);
         fence_products();
         begin_scores(s, dp, q, d_o, step);
         begin_sums(d_q, ds, step - 1);
+        Turn::hand_over(step == steps - 1);
         entry = list_.entries[step / kParts];
         wait_for_products<2>();
         pin(s);
@@ -194,7 +200,7 @@ class BackwardQueriesHopper {
     if constexpr (kGradientsInRegisters)
       Tiles::begin_rows(dp, d_o, v_tile(step));
     else
-      Tiles::begin_rows(dp, made_anew(matrix_at(d_o_tile(my_warpgroup()), 16)), v_tile(step));
+      Tiles::begin_rows(dp, d_o_tile(uniform(my_warpgroup())), v_tile(step));
     commit_products();
   }
   ASSAY_INLINE void begin_sums(Sums& d_q, const unsigned (&ds)[4][4], int step) const {

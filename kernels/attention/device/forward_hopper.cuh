@@ -23,6 +23,7 @@ class ForwardHopper {
     Barrier k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
   };
   enum { kTurn = 1, kTail = 3, kMine = 4 };  // named barriers: kTurn + w, kMine + w of warpgroup w
+  using Turn = Turns<Setup::kTurns, kTurn>;
 
  public:
   static constexpr int kSharedBytes = (1 + 2 * kStages) * kTileBytes + 256;
@@ -106,17 +107,6 @@ class ForwardHopper {
   static ASSAY_INLINE int my_first_row() { return my_warpgroup() * 64 + my_warps_row(); }
   static ASSAY_INLINE int my_row() { return my_first_row() + lane_index() / 4; }
 
-  /// The tensor cores are handed over between the warpgroups: each says when it has given them work.
-  ASSAY_INLINE void wait_for_turn() const {
-    if constexpr (Setup::kTurns)
-      meet(kTurn + my_warpgroup(), kWorkers);
-  }
-  ASSAY_INLINE void hand_over(bool last) const {
-    if constexpr (Setup::kTurns) {
-      if (!(last && my_warpgroup() == 1))  // nobody waits for it any more
-        announce(kTurn + (1 - my_warpgroup()), kWorkers);
-    }
-  }
   ASSAY_INLINE void work() {
     float s[16][4] = {}, o[kHeadSize / 8][4];
     unsigned p[8][4];
@@ -126,13 +116,12 @@ class ForwardHopper {
       for (int e = 0; e < 4; ++e) o[n][e] = 0.0f;
     const int steps = list_.count;
     if (steps > 0) {
-      if (Setup::kTurns && my_warpgroup() == 1)
-        announce(kTurn, kWorkers);  // the first warpgroup begins
+      Turn::begin();
       wait_for(&barriers_->q_full, 0);
       wait_for(&barriers_->k_full[0], 0);
-      wait_for_turn();
+      Turn::wait();
       begin_scores(s, 0);
-      hand_over(steps == 1);
+      Turn::hand_over(steps == 1);
       wait_for_products<0>();
       pin(s);
       release(&barriers_->k_empty[0]);
@@ -143,10 +132,10 @@ class ForwardHopper {
       const int entry = list_.entries[step], stage = step % kStages, before = (step - 1) % kStages;
       wait_for(&barriers_->k_full[stage], parity(step));
       wait_for(&barriers_->v_full[before], parity(step - 1));
-      wait_for_turn();
+      Turn::wait();
       begin_scores(s, step);
       begin_values(o, p, step - 1);
-      hand_over(step == steps - 1);
+      Turn::hand_over(step == steps - 1);
       wait_for_products<1>();
       pin(s);
       release(&barriers_->k_empty[stage]);
@@ -170,7 +159,7 @@ class ForwardHopper {
   ASSAY_INLINE void begin_scores(float (&s)[16][4], int step) const {
     pin(s);
     fence_products();
-    Tiles::begin_rows(s, q_tile_ + my_warpgroup() * 64 * 128, k_tile(step));
+    Tiles::begin_rows(s, q_tile_ + uniform(my_warpgroup()) * 64 * 128, k_tile(step));
     commit_products();
   }
 

@@ -68,20 +68,18 @@ ASSAY_INLINE void give_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
 }
 
+/// A warp's number that the compiler does not know to be the same in all lanes: what is made of it then stays
+/// in uniform registers, where descriptors must be.
+ASSAY_INLINE int uniform(int x) {
+  return __shfl_sync(0xffffffffu, x, 0);
+}
+
 /// Barriers 1 to 15 of a block, of `threads` threads.
 ASSAY_INLINE void meet(int barrier, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 ASSAY_INLINE void announce(int barrier, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-}
-
-/// The same value, which the compiler takes for another one: what is made of it does not wait in registers
-/// from one round of a loop to the next.
-ASSAY_INLINE unsigned long long made_anew(unsigned long long matrix) {
-  unsigned low = static_cast<unsigned>(matrix);
-  asm volatile("" : "+r"(low));
-  return matrix >> 32 << 32 | low;
 }
 
 ASSAY_INLINE void fence_products() {

@@ -46,14 +46,10 @@ struct HopperTiles {
   /// Begins d[64 × N] = a · bᵀ over the head's elements, 64 rows from `a` on, N rows from `b` on.
   template <int kParts>
   static ASSAY_INLINE void begin_rows(float (&d)[kParts][4], const char* a, const char* b) {
-    begin_rows(d, matrix_at(a, 16), b);
-  }
-  template <int kParts>
-  static ASSAY_INLINE void begin_rows(float (&d)[kParts][4], unsigned long long a, const char* b) {
 #pragma unroll
     for (int depth = 0; depth < kHeadSize / 16; ++depth)
-      multiply_rows_async<Element>(d, moved(a, column_at(depth)), moved(matrix_at(b, 16), column_at(depth)),
-                                   depth > 0);
+      multiply_rows_async<Element>(d, moved(matrix_at(a, 16), column_at(depth)),
+                                   moved(matrix_at(b, 16), column_at(depth)), depth > 0);
   }
   template <int kParts>
   static ASSAY_INLINE void begin_rows(float (&d)[kParts][4], const Left& a, const char* b) {
@@ -139,5 +135,26 @@ ASSAY_INLINE void release(Barrier* barrier) {
   if (lane_index() == 0)
     arrive(barrier);
 }
+
+/// The workers hand the tensor cores to each other, or not: each says when it has given them work. The first
+/// one begins; named barriers kBarrier and kBarrier + 1.
+template <bool kTakeTurns, int kBarrier>
+struct Turns {
+  static ASSAY_INLINE void begin() {
+    if (kTakeTurns && my_warpgroup() == 1)
+      announce(kBarrier, kWorkers);
+  }
+  static ASSAY_INLINE void wait() {
+    if constexpr (kTakeTurns)
+      meet(kBarrier + my_warpgroup(), kWorkers);
+  }
+  /// `last`: nobody waits for this worker any more.
+  static ASSAY_INLINE void hand_over(bool last) {
+    if constexpr (kTakeTurns) {
+      if (!(last && my_warpgroup() == 1))
+        announce(kBarrier + (1 - my_warpgroup()), kWorkers);
+    }
+  }
+};
 
 }  // namespace assay::kernels::attention::device

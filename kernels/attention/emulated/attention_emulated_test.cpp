@@ -171,7 +171,8 @@ void run(cases::Sample& s, const Mods& mods) {
   launch({(static_cast<unsigned>(s.lse.size()) + 3) / 4, 128}, [&] { device::find_delta<Base>(p); });
   if constexpr (Base::kHeadSize % 64 == 0 && Base::kLearnable == 0) {
     if (by_warpgroups)
-      return run_backward_warpgroups<Warpgroups<Base, false, 2>, Warpgroups<Base, false, 3>>(s, p);
+      return run_backward_warpgroups<Warpgroups<Base, Base::kHeadSize == 128, 2>,
+                                     Warpgroups<Base, Base::kHeadSize == 64, 3>>(s, p);
   }
   using Keys = device::BackwardKeys<KeysSetup>;
   launch({static_cast<unsigned>(t.k_capacity * (kBlock / KeysSetup::kTileK) * q.kv_heads),

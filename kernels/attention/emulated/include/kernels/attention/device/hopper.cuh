@@ -107,6 +107,10 @@ inline void take_registers() {}
 template <int kRegisters>
 inline void give_registers() {}
 
+inline int uniform(int x) {
+  return x;
+}
+
 struct NamedBarrier {
   int arrived = 0, generation = 0;
 };
@@ -136,9 +140,6 @@ inline std::vector<std::vector<std::function<void()>>>& products_of_mine() {
   if (mine.empty())
     mine.emplace_back();
   return mine;
-}
-inline unsigned long long made_anew(unsigned long long matrix) {
-  return matrix;
 }
 inline void fence_products() {}
 inline void commit_products() {
