@@ -53,15 +53,36 @@ bool sums_in_fixed_point(const BackwardArgs& args, int slot) {
   return args.deterministic && args.learnable_gradients[slot] != nullptr;
 }
 
-/// The same with tensors as the copy engine sees them. Without keys nobody reads those: the queries stand in.
+/// Tensors as the copy engine sees them. Where a side has no rows nobody reads its tensors: the other side's
+/// stand in, one of which has rows.
+struct Maps {
+  const HeadType& head;
+  const Sequences& s;
+  int box_rows = kBlock;
+  int q_rows = static_cast<int>(s.packed() ? s.q_rows : s.q_length);
+  int k_rows = static_cast<int>(s.packed() ? s.k_rows : s.k_length);
+
+  bool any_rows() const { return q_rows > 0 || k_rows > 0; }
+  TensorMap of_queries(const View& view, const View& instead, const char* name) const {
+    return q_rows > 0 ? tensor_map(view, head, s.q_heads, s, q_rows, box_rows, name)
+                      : tensor_map(instead, head, s.kv_heads, s, k_rows, box_rows, name);
+  }
+  TensorMap of_keys(const View& view, const View& instead, const char* name) const {
+    return k_rows > 0 ? tensor_map(view, head, s.kv_heads, s, k_rows, box_rows, name)
+                      : tensor_map(instead, head, s.q_heads, s, q_rows, box_rows, name);
+  }
+};
+
 ForwardHopperParams hopper_params(const ForwardParams& base, const ForwardArgs& args, const HeadType& head) {
-  const Sequences& s = args.sequences;
-  const int q_rows = static_cast<int>(s.packed() ? s.q_rows : s.q_length);
-  const int k_rows = static_cast<int>(s.packed() ? s.k_rows : s.k_length);
-  ForwardHopperParams p{base, tensor_map(args.q, head, s.q_heads, s, q_rows, "q"), {}, {}};
-  p.k = k_rows > 0 ? tensor_map(args.k, head, s.kv_heads, s, k_rows, "k") : p.q;
-  p.v = k_rows > 0 ? tensor_map(args.v, head, s.kv_heads, s, k_rows, "v") : p.q;
-  return p;
+  const Maps maps{head, args.sequences, kBlock};
+  return {base, maps.of_queries(args.q, args.k, "q"), maps.of_keys(args.k, args.q, "k"),
+          maps.of_keys(args.v, args.q, "v")};
+}
+BackwardHopperParams hopper_params(const BackwardParams& base, const BackwardArgs& args,
+                                   const HeadType& head) {
+  const Maps maps{head, args.sequences, kHalfBlock};
+  return {base, maps.of_queries(args.q, args.k, "q"), maps.of_queries(args.d_o, args.k, "d_o"),
+          maps.of_keys(args.k, args.q, "k"), maps.of_keys(args.v, args.q, "v")};
 }
 
 /// Where sums of a slot begin, which start as zeros.
@@ -108,7 +129,7 @@ FlexAttention::FlexAttention(std::shared_ptr<Compiler> compiler, Mods mods, Head
       mods_(std::move(mods)),
       head_(head),
       target_(target),
-      tilings_(choose_tilings(head, target)),
+      tilings_(choose_tilings(head, target, mods_.learnable > 0)),
       programs_(std::make_shared<Programs>()) {
   if (compiler_ == nullptr)
     throw std::invalid_argument("attention: expected a compiler, found none");
@@ -116,7 +137,7 @@ FlexAttention::FlexAttention(std::shared_ptr<Compiler> compiler, Mods mods, Head
 }
 
 FlexAttention FlexAttention::with(const Tilings& tilings) const {
-  validate(tilings, head_, target_);
+  validate(tilings, head_, target_, mods_.learnable > 0);
   FlexAttention other = *this;
   other.tilings_ = tilings;
   other.programs_ = std::make_shared<Programs>();
@@ -179,6 +200,26 @@ void FlexAttention::forward(const ForwardArgs& args, cudaStream_t stream) const 
   program.launch("assay_forward_hopper", launch, {&hopper});
 }
 
+/// d_k and d_v, then d_q.
+void FlexAttention::launch_backward(const LoadedProgram& program, BackwardParams& p, const BackwardArgs& args,
+                                    cudaStream_t stream) const {
+  const Tiling &keys = tilings_.backward_keys, &queries = tilings_.backward_queries;
+  const BlockTables& t = p.problem.tables;
+  const Launch of_keys{std::int64_t{t.k_capacity} * (kBlock / keys.tile_k) * p.problem.kv_heads,
+                       32 * keys.warps, backward_keys_shared_bytes(keys, head_.head_size), stream};
+  const Launch of_queries{std::int64_t{t.q_capacity} * (kBlock / queries.tile_q) * p.problem.q_heads,
+                          32 * queries.warps, backward_queries_shared_bytes(queries, head_.head_size),
+                          stream};
+  if (!keys.hopper) {
+    program.launch("assay_backward_keys", of_keys, {&p});
+    program.launch("assay_backward_queries", of_queries, {&p});
+  } else if (Maps{head_, args.sequences}.any_rows() && of_keys.blocks + of_queries.blocks > 0) {
+    BackwardHopperParams hopper = hopper_params(p, args, head_);
+    program.launch("assay_backward_keys_hopper", of_keys, {&hopper});
+    program.launch("assay_backward_queries_hopper", of_queries, {&hopper});
+  }
+}
+
 void FlexAttention::backward(const BackwardArgs& args, cudaStream_t stream) const {
   check(mods_, args);
   const LoadedProgram& program = backward_program();
@@ -205,16 +246,7 @@ void FlexAttention::backward(const BackwardArgs& args, cudaStream_t stream) cons
   constexpr int kThreads = 128;
   program.launch("assay_find_delta", {divided(query_statistics(s), kThreads / 32), kThreads, 0, stream},
                  {&p});
-  const Tiling &keys = tilings_.backward_keys, &queries = tilings_.backward_queries;
-  const BlockTables& t = p.problem.tables;
-  program.launch("assay_backward_keys",
-                 {std::int64_t{t.k_capacity} * (kBlock / keys.tile_k) * s.kv_heads, 32 * keys.warps,
-                  backward_keys_shared_bytes(keys, head_.head_size), stream},
-                 {&p});
-  program.launch("assay_backward_queries",
-                 {std::int64_t{t.q_capacity} * (kBlock / queries.tile_q) * s.q_heads, 32 * queries.warps,
-                  backward_queries_shared_bytes(queries, head_.head_size), stream},
-                 {&p});
+  launch_backward(program, p, args, stream);
   for (int slot = 0; slot < kMaxLearnable; ++slot) {
     if (p.learnable[slot].fixed == nullptr)
       continue;

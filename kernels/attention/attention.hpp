@@ -107,6 +107,8 @@ class FlexAttention {
   struct Programs;
   const LoadedProgram& forward_program() const;
   const LoadedProgram& backward_program() const;
+  void launch_backward(const LoadedProgram& program, BackwardParams& params, const BackwardArgs& args,
+                       cudaStream_t stream) const;
 
   std::shared_ptr<Compiler> compiler_;
   Mods mods_;

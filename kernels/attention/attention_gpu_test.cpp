@@ -121,7 +121,7 @@ TEST_P(GpuAttention, code_of_older_gpus_is_right_too) {
   }
 }
 
-TEST_P(GpuAttention, warpgroups_without_turns_are_right_too) {
+TEST_P(GpuAttention, warpgroups_without_turns_and_backward_without_warpgroups_are_right_too) {
   const Case& c = GetParam();
   if (current_target().sm != 90 || c.head_size % 64 != 0)
     GTEST_SKIP() << "no warpgroups";
@@ -130,7 +130,9 @@ TEST_P(GpuAttention, warpgroups_without_turns_are_right_too) {
     const FlexAttention attention(compiler(), mods, {c.head_size, c.type}, current_target());
     Tilings tilings = attention.tilings();
     ASSERT_TRUE(tilings.forward.hopper);
+    ASSERT_EQ(tilings.backward_keys.hopper, mods.learnable == 0);
     tilings.forward.turns = false;
+    tilings.backward_keys = tilings.backward_queries = {64, 64, 4, 1, 1};
     Calls calls(s, attention.with(tilings), mods, false);
     calls.run(nullptr);
     ASSAY_CUDA_CHECK(cudaDeviceSynchronize());

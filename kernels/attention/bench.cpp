@@ -96,6 +96,16 @@ std::vector<Variant> variants(const Target& target) {
     }
   };
   const Tiling warpgroups{.tile_q = 128, .tile_k = 128, .warps = 12, .stages = 2, .hopper = true};
+  const auto backward = [](int stages, bool turns) {
+    return Tiling{
+        .tile_q = 128, .tile_k = 128, .warps = 12, .stages = stages, .hopper = true, .turns = turns};
+  };
+  add("mma_backward_k32x64s2_q64x64s2", base.forward, {32, 64, 4, 2, 2}, {64, 64, 4, 2, 2});
+  add("backward_k4_q4", base.forward, backward(4, false), backward(4, false));
+  add("backward_k4turns_q4", base.forward, backward(4, true), backward(4, false));
+  add("backward_k4_q4turns", base.forward, backward(4, false), backward(4, true));
+  add("backward_k2turns_q3turns", base.forward, backward(2, true), backward(3, true));
+  add("backward_k4turns_q5turns", base.forward, backward(4, true), backward(5, true));
   add("warpgroups_without_turns_k64x64s2_q64x32s2", warpgroups, {64, 64, 4, 2, 2}, {64, 32, 4, 2, 2});
   add("f128x32w4_k64x128w8s2_q128x64w8s2", {128, 32, 4, 1, 2}, {64, 128, 8, 2, 1}, {128, 64, 8, 2, 1});
   add("f128x64w8_k32x128w8s2_q64x64s1", {128, 64, 8, 1, 1}, {32, 128, 8, 2, 1}, {64, 64, 4, 1, 2});

@@ -37,8 +37,8 @@ void validate(const char* kernel, const Tiling& t, int shared_bytes, int own_row
 }
 
 /// Warpgroups' tiles: whole blocks, one warpgroup that feeds two.
-void validate_hopper(const char* kernel, const Tiling& t, int shared_bytes, const HeadType& head,
-                     const Target& target) {
+void validate_hopper(const char* kernel, const Tiling& t, int shared_bytes, int least_stages,
+                     const HeadType& head, const Target& target) {
   require(target.sm == 90, std::string("warpgroups in ") + kernel + " on sm_90a alone",
           "sm_" + std::to_string(target.sm));
   require(head.head_size == 64 || head.head_size == 128, "a head size of 64 or 128 for warpgroups",
@@ -46,8 +46,9 @@ void validate_hopper(const char* kernel, const Tiling& t, int shared_bytes, cons
   require(t.tile_q == kBlock && t.tile_k == kBlock && t.warps == 12 && t.blocks_per_multiprocessor == 1,
           "128 queries, 128 keys and 12 warps for warpgroups",
           std::to_string(t.tile_q) + ", " + std::to_string(t.tile_k) + " and " + std::to_string(t.warps));
-  require(t.stages >= 1 && t.stages <= 4 && shared_bytes <= shared_bytes_limit(target.sm),
-          "stages that fit " + std::to_string(shared_bytes_limit(target.sm)) + " bytes of shared memory",
+  require(t.stages >= least_stages && t.stages <= 6 && shared_bytes <= shared_bytes_limit(target.sm),
+          std::to_string(least_stages) + " to 6 stages that fit " +
+              std::to_string(shared_bytes_limit(target.sm)) + " bytes of shared memory",
           std::to_string(t.stages) + " stages with " + std::to_string(shared_bytes));
 }
 
@@ -91,22 +92,33 @@ int forward_shared_bytes(const Tiling& t, int head_size) {
   return (t.tile_q + 2 * t.tile_k) * row_bytes(head_size);
 }
 int backward_keys_shared_bytes(const Tiling& t, int head_size) {
+  if (t.hopper)  // device/backward_keys_hopper.cuh
+    return (4 + 2 * t.stages) * kHalfBlock * head_size * 2 + t.stages * kHalfBlock * 8 + 256;
   return 2 * t.tile_k * row_bytes(head_size) +
          t.stages * (2 * t.tile_q * row_bytes(head_size) + 2 * t.tile_q * 4);
 }
 int backward_queries_shared_bytes(const Tiling& t, int head_size) {
+  if (t.hopper)  // device/backward_queries_hopper.cuh
+    return (4 + 2 * t.stages) * kHalfBlock * head_size * 2 + 256;
   return 2 * t.tile_q * row_bytes(head_size) + t.stages * 2 * t.tile_k * row_bytes(head_size);
 }
 
-void validate(const Tilings& tilings, const HeadType& head, const Target& target) {
+void validate(const Tilings& tilings, const HeadType& head, const Target& target, bool learnable) {
   validate(head, target);
   const int d = head.head_size;
   const Tiling& forward = tilings.forward;
   if (forward.hopper)
-    validate_hopper("forward", forward, forward_shared_bytes(forward, d), head, target);
+    validate_hopper("forward", forward, forward_shared_bytes(forward, d), 1, head, target);
   else
     validate("forward", forward, forward_shared_bytes(forward, d), forward.tile_q, head, target);
   const Tiling &keys = tilings.backward_keys, &queries = tilings.backward_queries;
+  require(keys.hopper == queries.hopper, "both backward kernels by warpgroups or none", "one of them");
+  if (keys.hopper) {
+    require(!learnable, "no learnable buffers where backward is by warpgroups", "some");
+    validate_hopper("backward_keys", keys, backward_keys_shared_bytes(keys, d), 2, head, target);
+    validate_hopper("backward_queries", queries, backward_queries_shared_bytes(queries, d), 2, head, target);
+    return;
+  }
   validate("backward_keys", keys, backward_keys_shared_bytes(keys, d), keys.tile_k, head, target);
   validate("backward_queries", queries, backward_queries_shared_bytes(queries, d), queries.tile_q, head,
            target);
@@ -115,7 +127,7 @@ void validate(const Tilings& tilings, const HeadType& head, const Target& target
           "tiles of " + std::to_string(keys.tile_k) + " and " + std::to_string(queries.tile_q) + " rows");
 }
 
-Tilings choose_tilings(const HeadType& head, const Target& target) {
+Tilings choose_tilings(const HeadType& head, const Target& target, bool learnable) {
   validate(head, target);
   Tilings t;
   const bool wide = head.head_size > 64;  // sums of 128 columns leave registers for 32 others, without spills
@@ -132,9 +144,13 @@ Tilings choose_tilings(const HeadType& head, const Target& target) {
     t.backward_keys = {wide ? 32 : 64, 64, 4, 2, 2};
     t.backward_queries = {64, 64, 4, target.sm >= 90 || !wide ? 2 : 1, 2};
   }
-  if (target.sm == 90 && (head.head_size == 64 || head.head_size == 128))
+  if (target.sm == 90 && (head.head_size == 64 || head.head_size == 128)) {
     t.forward = {.tile_q = kBlock, .tile_k = kBlock, .warps = 12, .stages = 2, .hopper = true, .turns = true};
-  validate(t, head, target);
+    if (!learnable)
+      t.backward_keys = t.backward_queries = {
+          .tile_q = kBlock, .tile_k = kBlock, .warps = 12, .stages = 4, .hopper = true, .turns = true};
+  }
+  validate(t, head, target, learnable);
   return t;
 }
 

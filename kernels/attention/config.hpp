@@ -29,17 +29,19 @@ struct Tiling {
   int tile_q = 0, tile_k = 0, warps = 0;
   int stages = 1;
   int blocks_per_multiprocessor = 1;
-  /// sm_90a: tiles by the copy engine, products of warpgroups (forward of head sizes 64 and 128 so far).
+  /// sm_90a: tiles by the copy engine, products of warpgroups, for head sizes 64 and 128. Stages hold 128
+  /// keys forward, 64 queries or keys backward. Both backward kernels or none.
   bool hopper = false;
-  bool turns = false;  ///< hopper: the two warpgroups take turns on the tensor cores
+  bool turns = false;  ///< hopper: the two working warpgroups take turns on the tensor cores
 };
 
 struct Tilings {
   Tiling forward, backward_keys, backward_queries;
 };
 
-/// Throws std::invalid_argument for head sizes and types that the target cannot do.
-Tilings choose_tilings(const HeadType& head, const Target& target);
+/// Throws std::invalid_argument for head sizes and types that the target cannot do. `learnable`: gradients of
+/// buffers are asked for, which warpgroups do not sum.
+Tilings choose_tilings(const HeadType& head, const Target& target, bool learnable = false);
 
 /// Shared memory that a block of threads of each kernel asks for.
 int forward_shared_bytes(const Tiling& tiling, int head_size);
@@ -50,6 +52,6 @@ int backward_queries_shared_bytes(const Tiling& tiling, int head_size);
 int shared_bytes_limit(int sm);
 
 /// Throws std::invalid_argument saying which tiling breaks which rule.
-void validate(const Tilings& tilings, const HeadType& head, const Target& target);
+void validate(const Tilings& tilings, const HeadType& head, const Target& target, bool learnable = false);
 
 }  // namespace assay::kernels::attention

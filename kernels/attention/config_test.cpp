@@ -64,6 +64,25 @@ TEST(AttentionConfig, tilings_that_do_not_fit_are_refused) {
   refused([](Tilings& t) { t.forward.blocks_per_multiprocessor = 0; }, "at least one block");
 }
 
+TEST(AttentionConfig, warpgroups_make_all_of_backward_or_nothing) {
+  const HeadType head{128, ElementType::kBfloat16};
+  const Target target{90, false};
+  EXPECT_TRUE(choose_tilings(head, target).backward_keys.hopper);
+  EXPECT_FALSE(choose_tilings(head, target, true).backward_keys.hopper);
+  const auto refused = [&](const std::function<void(Tilings&)>& change, const char* words,
+                           bool learnable = false) {
+    Tilings t = choose_tilings(head, target);
+    change(t);
+    EXPECT_THAT([&] { validate(t, head, target, learnable); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr(words)));
+  };
+  refused([](Tilings& t) { t.backward_queries = {64, 64, 4, 1, 1}; }, "both backward kernels by warpgroups");
+  refused([](Tilings& t) { t.backward_keys.stages = 1; }, "2 to 6 stages");
+  refused([](Tilings& t) { t.backward_keys.stages = 6; }, "fit 232448 bytes of shared memory");
+  refused([](Tilings& t) { t.backward_keys.tile_k = 64; }, "128 queries, 128 keys and 12 warps");
+  refused([](Tilings&) {}, "no learnable buffers", true);
+}
+
 TEST(AttentionConfig, targets_have_nvrtcs_names) {
   EXPECT_EQ(name_of({90, false}), "sm_90a");
   EXPECT_EQ(name_of({86, false}), "sm_86");

@@ -89,12 +89,16 @@ std::string forward_source(const Mods& mods, const HeadType& head, const Tilings
 }
 
 std::string backward_source(const Mods& mods, const HeadType& head, const Tilings& tilings) {
+  const bool hopper = tilings.backward_keys.hopper;
   return setup_source(mods, head) + tiling_source("KeysSetup", tilings.backward_keys) +
          tiling_source("QueriesSetup", tilings.backward_queries) + kEnd +
-         "#include \"kernels/attention/device/entries_backward.cuh\"\n" + kReopen +
-         same_bytes("BackwardKeys<KeysSetup>",
+         "#include \"kernels/attention/device/entries_backward.cuh\"\n" +
+         (hopper ? "#include \"kernels/attention/device/entries_backward_hopper.cuh\"\n"
+                 : "#include \"kernels/attention/device/entries_backward_mma.cuh\"\n") +
+         kReopen +
+         same_bytes(hopper ? "BackwardKeysHopper<KeysSetup>" : "BackwardKeys<KeysSetup>",
                     backward_keys_shared_bytes(tilings.backward_keys, head.head_size)) +
-         same_bytes("BackwardQueries<QueriesSetup>",
+         same_bytes(hopper ? "BackwardQueriesHopper<QueriesSetup>" : "BackwardQueries<QueriesSetup>",
                     backward_queries_shared_bytes(tilings.backward_queries, head.head_size)) +
          kEnd;
 }

@@ -8,7 +8,7 @@
 namespace assay::kernels::attention {
 
 TensorMap tensor_map(const View& view, const HeadType& head, int heads, const Sequences& sequences, int rows,
-                     const char* name) {
+                     int box_rows, const char* name) {
   static_assert(sizeof(TensorMap) == sizeof(CUtensorMap));
   const bool one =
       sequences.packed() || sequences.sequences == 1;  // its stride is never walked, but must be one
@@ -19,7 +19,7 @@ TensorMap tensor_map(const View& view, const HeadType& head, int heads, const Se
   const cuuint64_t strides[] = {bytes(heads == 1 ? head.head_size : view.head_stride),
                                 bytes(rows == 1 ? head.head_size : view.token_stride),
                                 bytes(one ? head.head_size : view.sequence_stride)};
-  const cuuint32_t box[] = {64, 1, kBlock, 1}, steps[] = {1, 1, 1, 1};
+  const cuuint32_t box[] = {64, 1, static_cast<cuuint32_t>(box_rows), 1}, steps[] = {1, 1, 1, 1};
   CUtensorMap map{};
   driver().check(
       driver().tensor_map_encode_tiled(&map,

@@ -157,22 +157,16 @@ class BackwardKeys {
     multiply_rows<Element, 1, kTileQ, kHeadSize>(s, k_tile_ + my_rows_ * kRow, q_tile);
     multiply_rows<Element, 1, kTileQ, kHeadSize>(dp, v_tile_ + my_rows_ * kRow, d_o_tile);
     const int g = lane_index() / 4, t = lane_index() % 4, q0 = query_of(step);
-#pragma unroll
-    for (int n = 0; n < kTileQ / 8; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int column = n * 8 + t * 2 + e % 2;
-        Place at{place_.sequence, head_of(step), q0 + column, k0_ + my_rows_ + e / 2 * 8 + g};
-        bool seen = true;
-        if constexpr (kPartial) {
-          seen = at.q < q_rows_.count && at.k < k_rows_.count;
-          at.q = seen ? at.q : 0, at.k = seen ? at.k : 0;
-          seen = seen && visible<Setup>(at, buffers_);
-        }
-        s[0][n][e] *= p_.problem.scale;
-        differentiate<Setup, kLearnable>(p_, s[0][n][e], dp[0][n][e], shift_of(lse[column]),
-                                         lse[kTileQ + column], seen, at, buffers_, learnable_);
-      }
+    const auto column = [&](int n, int e) { return n * 8 + t * 2 + e % 2; };
+    differentiate_all<Setup, kPartial, kLearnable>(
+        p_, s[0], dp[0],
+        [&](int n, int e) {
+          return Place{place_.sequence, head_of(step), q0 + column(n, e), k0_ + my_rows_ + e / 2 * 8 + g};
+        },
+        [&](int n, int e) {
+          return Statistics{shift_of(lse[column(n, e)]), lse[kTileQ + column(n, e)]};
+        },
+        buffers_, learnable_);
     multiply_columns<Element, 1, kTileQ, kHeadSize>(d_v_, s, d_o_tile);
     multiply_columns<Element, 1, kTileQ, kHeadSize>(d_k_, dp, q_tile);
   }

@@ -58,8 +58,8 @@ class BackwardQueries {
       const int row = q0 + my_rows_ + half * 8 + lane_index() / 4;
       const bool inside = row < q_rows.count;
       const int from = q_rows.begin + (inside ? row : 0);
-      shift_[half] = inside ? shift_of(*rows_at(p.lse, sequence_, head, from)) : infinity();
-      delta_[half] = inside ? *rows_at(p.delta, sequence_, head, from) : 0.0f;
+      statistics_[half] = {inside ? shift_of(*rows_at(p.lse, sequence_, head, from)) : infinity(),
+                           inside ? *rows_at(p.delta, sequence_, head, from) : 0.0f};
     }
   }
 
@@ -116,21 +116,12 @@ class BackwardQueries {
     multiply_rows<Element, 1, kTileK, kHeadSize>(dp, d_o_tile_ + my_rows_ * kRow, tiles + kTileK * kRow);
     const int g = lane_index() / 4, t = lane_index() % 4;
     LearnableSums<0> none;
-#pragma unroll
-    for (int n = 0; n < kTileK / 8; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        Place at{sequence_, head_, q0_ + my_rows_ + e / 2 * 8 + g, k0 + n * 8 + t * 2 + e % 2};
-        bool seen = true;
-        if constexpr (kPartial) {
-          seen = at.q < q_rows_.count && at.k < k_rows_.count;
-          at.q = seen ? at.q : 0, at.k = seen ? at.k : 0;
-          seen = seen && visible<Setup>(at, buffers_);
-        }
-        s[0][n][e] *= p_.problem.scale;
-        differentiate<Setup, 0>(p_, s[0][n][e], dp[0][n][e], shift_[e / 2], delta_[e / 2], seen, at, buffers_,
-                                none);
-      }
+    differentiate_all<Setup, kPartial, 0>(
+        p_, s[0], dp[0],
+        [&](int n, int e) {
+          return Place{sequence_, head_, q0_ + my_rows_ + e / 2 * 8 + g, k0 + n * 8 + t * 2 + e % 2};
+        },
+        [&](int, int e) { return statistics_[e / 2]; }, buffers_, none);
     multiply_columns<Element, 1, kTileK, kHeadSize>(d_q_, dp, tiles);
   }
 
@@ -142,7 +133,7 @@ class BackwardQueries {
   RowPointer k_, v_;
   char *q_tile_, *d_o_tile_, *stages_;
   Accumulator<1, kHeadSize> d_q_;
-  float shift_[2], delta_[2];
+  Statistics statistics_[2];
 };
 
 }  // namespace assay::kernels::attention::device

@@ -59,25 +59,78 @@ struct LearnableSums {
   }
 };
 
-/// x: scale · q·k to p; dp: d_o·v to ∂loss/∂(scale · q·k). `shift` is log2(e)·lse, +∞ where the query sees
-/// nothing.
-template <class Setup, int kLearnable>
-ASSAY_INLINE void differentiate(const BackwardParams& params, float& x, float& dp, float shift, float delta,
-                                bool seen, const Place& at, const Buffers& buffers,
-                                LearnableSums<kLearnable>& sums) {
-  const Slopes<kLearnable> s = slopes<Setup, kLearnable>(x, at, buffers);
-  const float p = seen ? exp2_approx(s.value * kLog2E - shift) : 0.0f;
-  // p = 0 takes no part, whatever a mod's slope is there (−∞ as a mask).
-  const float ds = p * (dp - delta);
-  x = p;
-  dp = p == 0.0f ? 0.0f : ds * s.derivative;
-  if constexpr (kLearnable > 0) {
+/// What a query's pairs share: log2(e)·lse, +∞ where it sees nothing, and Σ o·d_o − d_lse.
+struct Statistics {
+  float shift, delta;
+};
+
+/// Whether the query sees the key. Mods are never asked about pairs past the sequence's end, which only
+/// partial blocks have: those move to a place that is there.
+template <class Setup, bool kPartial>
+ASSAY_INLINE bool is_seen(Place& at, const Buffers& buffers) {
+  if constexpr (!kPartial)
+    return true;
+  const bool inside = at.q < buffers.q_length && at.k < buffers.k_length;
+  at.q = inside ? at.q : 0, at.k = inside ? at.k : 0;
+  return inside && visible<Setup>(at, buffers);
+}
+
+/// x: q·k to p·∂score/∂(scale·q·k), 0 where nothing is seen. Gives p.
+template <class Setup, bool kPartial>
+ASSAY_INLINE float weigh(float& x, float scale, float shift, Place at, const Buffers& buffers) {
+  const bool seen = is_seen<Setup, kPartial>(at, buffers);
+  if constexpr (!Setup::kHasScore) {
+    const float p = exp2_approx(fused(x, scale * kLog2E, -shift));
+    return x = seen ? p : 0.0f;
+  } else {
+    const Slopes<0> s = slopes<Setup, 0>(x * scale, at, buffers);
+    const float p = seen ? exp2_approx(fused(s.value, kLog2E, -shift)) : 0.0f;
+    x = p == 0.0f ? 0.0f : p * s.derivative;  // whatever a mod's slope is there (−∞ as a mask)
+    return p;
+  }
+}
+/// ∂loss/∂(scale·q·k) from what weigh made of x, and dp = d_o·v. Weight 0 takes no part, whatever v is.
+template <class Setup, bool kPartial>
+ASSAY_INLINE float gradient_of(float weight, float dp, float delta) {
+  const float gradient = weight * (dp - delta);
+  return (kPartial || Setup::kHasScore) && weight == 0.0f ? 0.0f : gradient;
+}
+
+/// Both at once, x to p and dp to the gradient; sums those of learnable buffers.
+template <class Setup, bool kPartial, int kLearnable>
+ASSAY_INLINE void differentiate(const BackwardParams& params, float& x, float& dp, const Statistics& of,
+                                Place at, const Buffers& buffers, LearnableSums<kLearnable>& sums) {
+  if constexpr (kLearnable == 0) {
+    const float p = weigh<Setup, kPartial>(x, params.problem.scale, of.shift, at, buffers);
+    dp = gradient_of<Setup, kPartial>(x, dp, of.delta);
+    x = p;
+  } else {
+    const bool seen = is_seen<Setup, kPartial>(at, buffers);
+    const Slopes<kLearnable> s = slopes<Setup, kLearnable>(x * params.problem.scale, at, buffers);
+    const float p = seen ? exp2_approx(fused(s.value, kLog2E, -of.shift)) : 0.0f;
+    const float ds = p * (dp - of.delta);
+    x = p;
+    dp = p == 0.0f ? 0.0f : ds * s.derivative;
     for (int n = 0; n < kLearnable; ++n) {
       if (p != 0.0f && buffers.read[n] >= 0)
         sums.of[n].add(params.learnable[n], params.fixed_one, buffers.read[n], ds * s.learnable[n]);
       buffers.read[n] = -1;
     }
   }
+}
+
+/// Of a thread's part of a tile, parts of eight columns: two rows eight apart, of each part two columns.
+/// `place(n, e)` says where element e of part n stands, `of(n, e)` gives its query's Statistics.
+template <class Setup, bool kPartial, int kLearnable, int kParts, class PlaceOf, class StatisticsOf>
+ASSAY_INLINE void differentiate_all(const BackwardParams& params, float (&x)[kParts][4],
+                                    float (&dp)[kParts][4], const PlaceOf& place, const StatisticsOf& of,
+                                    const Buffers& buffers, LearnableSums<kLearnable>& sums) {
+#pragma unroll
+  for (int n = 0; n < kParts; ++n)
+#pragma unroll
+    for (int e = 0; e < 4; ++e)
+      differentiate<Setup, kPartial, kLearnable>(params, x[n][e], dp[n][e], of(n, e), place(n, e), buffers,
+                                                 sums);
 }
 
 /// log2(e)·lse for exp2; a query that sees nothing gets probabilities 0.

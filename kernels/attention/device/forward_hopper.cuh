@@ -3,40 +3,27 @@
 // each. Tiles of 128 keys are whole blocks of the mask. While a warpgroup turns one tile's scores into
 // probabilities, the tensor cores multiply the other one's tiles (they take turns), and its own o += p·v of
 // the tile before runs beside q·kᵀ of the next.
-//
-// Tiles lie in shared memory as [64 columns][128 rows][128 bytes], swizzled, for copy engine and products
-// alike.
 #pragma once
 
-#include "kernels/attention/device/hopper.cuh"
+#include "kernels/attention/device/hopper_tiles.cuh"
 #include "kernels/attention/device/mods.cuh"
-#include "kernels/attention/device/sequence.cuh"
 #include "kernels/attention/device/soft_rows.cuh"
 
 namespace assay::kernels::attention::device {
-
-/// A matrix in shared memory, 64 elements (128 bytes) a row, swizzled; groups of eight rows lie 1024 bytes
-/// apart. `next_columns`: bytes to the next 64 columns, where rows are the depth of the product (else not
-/// used).
-ASSAY_INLINE unsigned long long matrix_at(const char* at, int next_columns) {
-  const unsigned long long kSwizzle128 = 1ull << 62;
-  return kSwizzle128 | static_cast<unsigned long long>(1024 >> 4) << 32 |
-         static_cast<unsigned long long>(next_columns >> 4) << 16 | (shared_address(at) & 0x3ffff) >> 4;
-}
 
 template <class Setup>
 class ForwardHopper {
   using Element = typename Setup::Element;
   static constexpr int kHeadSize = Setup::kHeadSize, kStages = Setup::kStages;
-  static constexpr int kColumnsBytes = kBlock * 128, kTileBytes = kBlock * kHeadSize * 2;
-  static constexpr int kWarpgroup = 128, kWorkers = 2 * kWarpgroup;
-  static_assert(kHeadSize == 64 || kHeadSize == 128, "whole rows of 128 bytes");
+  using Tiles = HopperTiles<Element, kHeadSize, kBlock>;
+  static constexpr int kTileBytes = Tiles::kBytes;
 
   struct Barriers {
     Barrier q_full;
     Barrier k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
   };
   enum { kTurn = 1, kTail = 3, kMine = 4 };  // named barriers: kTurn + w, kMine + w of warpgroup w
+  using Turn = Turns<Setup::kTurns, kTurn>;
 
  public:
   static constexpr int kSharedBytes = (1 + 2 * kStages) * kTileBytes + 256;
@@ -98,10 +85,7 @@ class ForwardHopper {
 
   ASSAY_INLINE void copy_tile(char* to, const TensorMap& map, Barrier* full, int head, int row) {
     arrive_expecting(full, kTileBytes);
-#pragma unroll
-    for (int c = 0; c < kHeadSize / 64; ++c)
-      copy_box(to + c * kColumnsBytes, map, full, 64 * c, head, row,
-               p_.base.problem.q_starts == nullptr ? sequence_ : 0);
+    Tiles::copy(to, map, full, head, row, p_.base.problem.q_starts == nullptr ? sequence_ : 0);
   }
 
   ASSAY_INLINE void feed() {
@@ -120,28 +104,8 @@ class ForwardHopper {
 
   // The working warpgroups.
 
-  ASSAY_INLINE int my_group() const {
-    return thread_index() / kWarpgroup - 1;
-  }
-  ASSAY_INLINE int my_row() const {
-    return my_group() * 64 + thread_index() % kWarpgroup / 32 * 16 + lane_index() / 4;
-  }
-
-  /// The tensor cores are handed over between the warpgroups: each says when it has given them work.
-  ASSAY_INLINE void wait_for_turn() const {
-    if constexpr (Setup::kTurns)
-      meet(kTurn + my_group(), kWorkers);
-  }
-  ASSAY_INLINE void hand_over(bool last) const {
-    if constexpr (Setup::kTurns) {
-      if (!(last && my_group() == 1))  // nobody waits for it any more
-        announce(kTurn + (1 - my_group()), kWorkers);
-    }
-  }
-  static ASSAY_INLINE void release(Barrier* empty) {
-    if (lane_index() == 0)
-      arrive(empty);
-  }
+  static ASSAY_INLINE int my_first_row() { return my_warpgroup() * 64 + my_warps_row(); }
+  static ASSAY_INLINE int my_row() { return my_first_row() + lane_index() / 4; }
 
   ASSAY_INLINE void work() {
     float s[16][4] = {}, o[kHeadSize / 8][4];
@@ -152,27 +116,26 @@ class ForwardHopper {
       for (int e = 0; e < 4; ++e) o[n][e] = 0.0f;
     const int steps = list_.count;
     if (steps > 0) {
-      if (Setup::kTurns && my_group() == 1)
-        announce(kTurn, kWorkers);  // the first warpgroup begins
+      Turn::begin();
       wait_for(&barriers_->q_full, 0);
       wait_for(&barriers_->k_full[0], 0);
-      wait_for_turn();
+      Turn::wait();
       begin_scores(s, 0);
-      hand_over(steps == 1);
+      Turn::hand_over(steps == 1);
       wait_for_products<0>();
       pin(s);
       release(&barriers_->k_empty[0]);
       soft_.soften(s, list_.entries[0], buffers_);
-      soft_.round(s, p);
+      Tiles::round(s, p);
     }
     for (int step = 1; step < steps; ++step) {
       const int entry = list_.entries[step], stage = step % kStages, before = (step - 1) % kStages;
       wait_for(&barriers_->k_full[stage], parity(step));
       wait_for(&barriers_->v_full[before], parity(step - 1));
-      wait_for_turn();
+      Turn::wait();
       begin_scores(s, step);
       begin_values(o, p, step - 1);
-      hand_over(step == steps - 1);
+      Turn::hand_over(step == steps - 1);
       wait_for_products<1>();
       pin(s);
       release(&barriers_->k_empty[stage]);
@@ -181,7 +144,7 @@ class ForwardHopper {
       pin(o);
       release(&barriers_->v_empty[before]);
       soft_.rescale(o);
-      soft_.round(s, p);
+      Tiles::round(s, p);
     }
     if (steps > 0) {
       wait_for(&barriers_->v_full[(steps - 1) % kStages], parity(steps - 1));
@@ -194,14 +157,9 @@ class ForwardHopper {
   }
 
   ASSAY_INLINE void begin_scores(float (&s)[16][4], int step) const {
-    const char* const q = q_tile_ + my_group() * 64 * 128;
     pin(s);
     fence_products();
-#pragma unroll
-    for (int depth = 0; depth < kHeadSize / 16; ++depth) {
-      const int at = depth / 4 * kColumnsBytes + depth % 4 * 32;
-      multiply_rows_async<Element>(s, matrix_at(q + at, 16), matrix_at(k_tile(step) + at, 16), depth > 0);
-    }
+    Tiles::begin_rows(s, q_tile_ + uniform(my_warpgroup()) * 64 * 128, k_tile(step));
     commit_products();
   }
 
@@ -209,9 +167,7 @@ class ForwardHopper {
     pin(o);
     pin(p);
     fence_products();
-#pragma unroll
-    for (int depth = 0; depth < kBlock / 16; ++depth)
-      multiply_columns_async<Element>(o, p[depth], matrix_at(v_tile(step) + depth * 16 * 128, kColumnsBytes));
+    Tiles::begin_columns(o, p, v_tile(step));
     commit_products();
   }
 
@@ -221,45 +177,24 @@ class ForwardHopper {
     const int valid = k_rows_.count - list_.entries[step] / 2 * kBlock;
     if (valid >= kBlock || p_.base.problem.k_starts == nullptr)
       return;
-    const int worker = thread_index() - kWarpgroup;
-    for (int i = worker; i < (kBlock - valid) * 8 * (kHeadSize / 64); i += kWorkers) {
-      const int columns = i / ((kBlock - valid) * 8), rest = i % ((kBlock - valid) * 8);
-      *reinterpret_cast<Vector*>(v_tile(step) + columns * kColumnsBytes + valid * 128 + rest * 16) = Vector{};
-    }
-    publish_shared_writes();
+    Tiles::clear_rows(v_tile(step), valid, thread_index() - kWarpgroup, kWorkers);
     meet(kTail, kWorkers);
   }
 
-  /// o and lse to memory: through this warp's rows of the query tile, in vectors of 16 bytes.
+  /// o and lse to memory: through this warp's rows of the query tile.
   ASSAY_INLINE void finish(float (&o)[kHeadSize / 8][4]) {
-    meet(kMine + my_group(), kWarpgroup);  // nobody multiplies with these queries any more
-    const int t = lane_index() % 4, first = my_row() - lane_index() / 4;
+    meet(kMine + my_warpgroup(), kWarpgroup);  // nobody multiplies with these queries any more
     float factor[2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float lse;
       soft_.finish(half, factor[half], lse);
       const int row = q0_ + my_row() + half * 8;
-      if (t == 0 && row < q_rows_.count)
+      if (lane_index() % 4 == 0 && row < q_rows_.count)
         *rows_at(p_.base.lse, sequence_, head_, q_rows_.begin + row) = lse;
     }
-    const auto staged = [&](int row, int chunk) {
-      return q_tile_ + chunk / 8 * kColumnsBytes + row * 128 + ((chunk % 8) ^ (row % 8)) * 16;
-    };
-#pragma unroll
-    for (int n = 0; n < kHeadSize / 8; ++n)
-#pragma unroll
-      for (int half = 0; half < 2; ++half)
-        *reinterpret_cast<unsigned*>(staged(my_row() + half * 8, n) + t * 4) =
-            pack<Element>(o[n][2 * half] * factor[half], o[n][2 * half + 1] * factor[half]);
-    wait_for_warp();
-    const RowPointer to = rows_at(p_.base.o, sequence_, head_, q_rows_.begin + q0_);
-    for (int i = lane_index(); i < 16 * (kHeadSize / 8); i += 32) {
-      const int row = first + i / (kHeadSize / 8), chunk = i % (kHeadSize / 8);
-      if (q0_ + row < q_rows_.count)
-        *reinterpret_cast<Vector*>(to.data + row * to.stride + chunk * 16) =
-            *reinterpret_cast<const Vector*>(staged(row, chunk));
-    }
+    Tiles::store(o, factor, q_tile_, my_first_row(),
+                 rows_at(p_.base.o, sequence_, head_, q_rows_.begin + q0_), q_rows_.count - q0_);
   }
 
   const ForwardHopperParams& p_;

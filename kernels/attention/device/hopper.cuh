@@ -40,7 +40,7 @@ ASSAY_INLINE void wait_for(Barrier* barrier, int parity) {
       : "memory");
 }
 
-/// Rows of 64 elements (a row is 128 bytes, swizzled) by the copy engine; what lies outside the tensor
+/// The map's box: rows of 64 elements (128 bytes, swizzled) by the copy engine; what lies outside the tensor
 /// becomes zeros.
 ASSAY_INLINE void copy_box(char* to, const TensorMap& map, Barrier* barrier, int column, int head, int row,
                            int sequence) {
@@ -66,6 +66,12 @@ ASSAY_INLINE void take_registers() {
 template <int kRegisters>
 ASSAY_INLINE void give_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
+}
+
+/// A warp's number that the compiler does not know to be the same in all lanes: what is made of it then stays
+/// in uniform registers, where descriptors must be.
+ASSAY_INLINE int uniform(int x) {
+  return __shfl_sync(0xffffffffu, x, 0);
 }
 
 /// Barriers 1 to 15 of a block, of `threads` threads.
@@ -129,6 +135,15 @@ ASSAY_INLINE void pin(unsigned (&a)[kParts][4]) {
                " {" ASSAY_NAMES_##columns "}, %" #kA ", %" #kB ", p, 1, 1, 0, 0;\n}\n" \
                : ASSAY_SUMS_##columns                                                  \
                : "l"(a), "l"(b), "r"(accumulate))
+/// The same with a in registers.
+#define ASSAY_MULTIPLY_LEFT(columns, k0, k1, k2, k3, kB, kAccumulate, type)                    \
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #kAccumulate                               \
+               ", 0;\n"                                                                        \
+               "wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32." type "." type           \
+               " {" ASSAY_NAMES_##columns "}, {%" #k0 ", %" #k1 ", %" #k2 ", %" #k3 "}, %" #kB \
+                                          ", p, 1, 1, 0;\n}\n"                                 \
+               : ASSAY_SUMS_##columns                                                          \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate))
 /// d += a · b. a in registers, rows of b the depth.
 #define ASSAY_MULTIPLY_COLUMNS(columns, k0, k1, k2, k3, kB, type)                                      \
   asm volatile(                                                                                        \
@@ -152,6 +167,22 @@ ASSAY_INLINE void multiply_rows_async(float (&d)[16][4], unsigned long long a, u
     ASSAY_MULTIPLY_ROWS(128, 64, 65, 66, "bf16");
 }
 template <class Element>
+ASSAY_INLINE void multiply_rows_async(float (&d)[8][4], unsigned long long a, unsigned long long b,
+                                      int accumulate) {
+  if constexpr (kIsHalf<Element>)
+    ASSAY_MULTIPLY_ROWS(64, 32, 33, 34, "f16");
+  else
+    ASSAY_MULTIPLY_ROWS(64, 32, 33, 34, "bf16");
+}
+template <class Element>
+ASSAY_INLINE void multiply_rows_async(float (&d)[8][4], const unsigned (&a)[4], unsigned long long b,
+                                      int accumulate) {
+  if constexpr (kIsHalf<Element>)
+    ASSAY_MULTIPLY_LEFT(64, 32, 33, 34, 35, 36, 37, "f16");
+  else
+    ASSAY_MULTIPLY_LEFT(64, 32, 33, 34, 35, 36, 37, "bf16");
+}
+template <class Element>
 ASSAY_INLINE void multiply_columns_async(float (&d)[16][4], const unsigned (&a)[4], unsigned long long b) {
   if constexpr (kIsHalf<Element>)
     ASSAY_MULTIPLY_COLUMNS(128, 64, 65, 66, 67, 68, "f16");
@@ -171,6 +202,7 @@ ASSAY_INLINE void multiply_columns_async(float (&d)[8][4], const unsigned (&a)[4
 #undef ASSAY_SUMS_64
 #undef ASSAY_SUMS_128
 #undef ASSAY_MULTIPLY_ROWS
+#undef ASSAY_MULTIPLY_LEFT
 #undef ASSAY_MULTIPLY_COLUMNS
 
 }  // namespace assay::kernels::attention::device

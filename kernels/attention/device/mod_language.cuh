@@ -55,24 +55,61 @@ ASSAY_INLINE Dual<N> operator/(const Dual<N>& a, const Dual<N>& b) {
   return r;
 }
 
-#define ASSAY_MIXED_OPERATOR(op)                                       \
-  template <int N>                                                     \
-  ASSAY_INLINE Dual<N> operator op(const Dual<N>& a, float b) {        \
-    return a op Dual<N>(b);                                            \
-  }                                                                    \
-  template <int N>                                                     \
-  ASSAY_INLINE Dual<N> operator op(float a, const Dual<N>& b) {        \
-    return Dual<N>(a) op b;                                            \
-  }                                                                    \
+// With a number, whose derivatives are 0: a product with it or a sum with it is no instruction less to a
+// compiler that knows of NaN and −0.
+template <int N>
+ASSAY_INLINE Dual<N> with_value(const Dual<N>& a, float value) {
+  Dual<N> r = a;
+  r.value = value;
+  return r;
+}
+template <int N>
+ASSAY_INLINE Dual<N> operator+(const Dual<N>& a, float b) {
+  return with_value(a, a.value + b);
+}
+template <int N>
+ASSAY_INLINE Dual<N> operator+(float a, const Dual<N>& b) {
+  return with_value(b, a + b.value);
+}
+template <int N>
+ASSAY_INLINE Dual<N> operator-(const Dual<N>& a, float b) {
+  return with_value(a, a.value - b);
+}
+template <int N>
+ASSAY_INLINE Dual<N> operator-(float a, const Dual<N>& b) {
+  return chained(b, a - b.value, -1.0f);
+}
+template <int N>
+ASSAY_INLINE Dual<N> operator*(const Dual<N>& a, float b) {
+  return chained(a, a.value * b, b);
+}
+template <int N>
+ASSAY_INLINE Dual<N> operator*(float a, const Dual<N>& b) {
+  return chained(b, a * b.value, a);
+}
+template <int N>
+ASSAY_INLINE Dual<N> operator/(const Dual<N>& a, float b) {
+  return a * (1.0f / b);
+}
+template <int N>
+ASSAY_INLINE Dual<N> operator/(float a, const Dual<N>& b) {
+  const float inverse = 1.0f / b.value;
+  return chained(b, a * inverse, -a * inverse * inverse);
+}
+#define ASSAY_ASSIGNING_OPERATOR(op)                                   \
   template <int N>                                                     \
   ASSAY_INLINE Dual<N>& operator op##=(Dual<N>& a, const Dual<N>& b) { \
     return a = a op b;                                                 \
+  }                                                                    \
+  template <int N>                                                     \
+  ASSAY_INLINE Dual<N>& operator op##=(Dual<N>& a, float b) {          \
+    return a = a op b;                                                 \
   }
-ASSAY_MIXED_OPERATOR(+)
-ASSAY_MIXED_OPERATOR(-)
-ASSAY_MIXED_OPERATOR(*)
-ASSAY_MIXED_OPERATOR(/)
-#undef ASSAY_MIXED_OPERATOR
+ASSAY_ASSIGNING_OPERATOR(+)
+ASSAY_ASSIGNING_OPERATOR(-)
+ASSAY_ASSIGNING_OPERATOR(*)
+ASSAY_ASSIGNING_OPERATOR(/)
+#undef ASSAY_ASSIGNING_OPERATOR
 
 #define ASSAY_COMPARISON(op)                                          \
   template <int N>                                                    \

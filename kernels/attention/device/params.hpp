@@ -6,6 +6,7 @@
 namespace assay::kernels::attention {
 
 inline constexpr int kBlock = 128;       ///< queries and keys along the sides of a block of the mask
+inline constexpr int kHalfBlock = 64;    ///< rows that a warpgroup multiplies
 inline constexpr int kMaxBuffers = 8;    ///< of each kind in a BufferTable
 inline constexpr int kMaxLearnable = 2;  ///< buffers whose gradient can be asked for
 
@@ -76,6 +77,7 @@ struct alignas(64) TensorMap {
   unsigned long long words[16];
 };
 
+/// Boxes of kBlock rows.
 struct ForwardHopperParams {
   ForwardParams base;
   TensorMap q, k, v;
@@ -95,6 +97,12 @@ struct BackwardParams {
   LearnableGradient learnable[kMaxLearnable];
   float fixed_one = 0.0f;  ///< what 1.0 is in fixed point, a power of two
   int delta_sequences = 0, delta_rows = 0;
+};
+
+/// Boxes of kHalfBlock rows.
+struct BackwardHopperParams {
+  BackwardParams base;
+  TensorMap q, d_o, k, v;
 };
 
 }  // namespace assay::kernels::attention

@@ -67,15 +67,6 @@ class SoftRows {
       for (int e = 0; e < 4; ++e) o[n][e] *= keep_[e / 2];
   }
 
-  static ASSAY_INLINE void round(const float (&s)[16][4], unsigned (&p)[8][4]) {
-    using Element = typename Setup::Element;
-#pragma unroll
-    for (int depth = 0; depth < 8; ++depth)
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-        p[depth][i] = pack<Element>(s[2 * depth + i / 2][i % 2 * 2], s[2 * depth + i / 2][i % 2 * 2 + 1]);
-  }
-
   /// All four lanes of a row: what o is divided by, as a factor, and the row's lse. 0 and −∞ where nothing
   /// was seen.
   ASSAY_INLINE void finish(int half, float& factor, float& lse) const {

@@ -10,7 +10,9 @@
 #include "kernels/attention/block_mask.hpp"
 #include "kernels/attention/device/backward_delta.cuh"
 #include "kernels/attention/device/backward_keys.cuh"
+#include "kernels/attention/device/backward_keys_hopper.cuh"
 #include "kernels/attention/device/backward_queries.cuh"
+#include "kernels/attention/device/backward_queries_hopper.cuh"
 #include "kernels/attention/device/block_mask.cuh"
 #include "kernels/attention/device/forward.cuh"
 #include "kernels/attention/device/forward_hopper.cuh"
@@ -34,7 +36,7 @@ struct Tiled : Base {
   static constexpr int kTileQ = kQ, kTileK = kK, kWarps = kW, kStages = kS;
 };
 
-/// Forward by warpgroups where a head has their size.
+/// By warpgroups where a head has their size, and backward where nothing is learnable.
 bool by_warpgroups = false;
 
 template <class Base, bool kTheyTakeTurns, int kBuffers>
@@ -43,32 +45,58 @@ struct Warpgroups : Base {
   static constexpr bool kTurns = kTheyTakeTurns;
 };
 
-TensorMap map_of(const View& view, int head_size, int heads, int rows, int sequences) {
-  const device::EmulatedMap emulated{static_cast<char*>(view.data),
-                                     view.sequence_stride,
-                                     view.token_stride,
-                                     view.head_stride,
-                                     head_size,
-                                     heads,
-                                     rows,
-                                     sequences};
-  TensorMap map{};
-  std::memcpy(&map, &emulated, sizeof emulated);
-  return map;
+/// Makes maps of a sample's tensors.
+struct Maps {
+  const cases::Sample& s;
+  const Problem& p;
+  int box_rows;
+
+  TensorMap of(const View& view, int heads, int rows) const {
+    const device::EmulatedMap emulated{static_cast<char*>(view.data),
+                                       view.sequence_stride,
+                                       view.token_stride,
+                                       view.head_stride,
+                                       s.c.head_size,
+                                       heads,
+                                       rows,
+                                       s.c.packed ? 1 : p.sequences,
+                                       box_rows};
+    TensorMap map{};
+    std::memcpy(&map, &emulated, sizeof emulated);
+    return map;
+  }
+  TensorMap of_queries(const View& view) const {
+    return of(view, p.q_heads, s.c.packed ? p.q_rows : p.q_length);
+  }
+  TensorMap of_keys(const View& view) const {
+    return of(view, p.kv_heads, s.c.packed ? p.k_rows : p.k_length);
+  }
+};
+
+void run_warpgroups(int blocks, int shared_bytes, const std::function<void()>& kernel) {
+  emulated::run({static_cast<unsigned>(blocks), 384, 1, static_cast<std::size_t>(shared_bytes)}, kernel);
+  device::require(device::copies_under_way().empty(), "all copies to have arrived");
 }
 
 template <class Setup>
-void run_warpgroups(const cases::Sample& s, const ForwardParams& base) {
+void run_forward_warpgroups(const cases::Sample& s, const ForwardParams& base) {
   const Problem& p = base.problem;
-  const int sequences = s.c.packed ? 1 : p.sequences, size = s.c.head_size;
-  const int q_rows = s.c.packed ? p.q_rows : p.q_length, k_rows = s.c.packed ? p.k_rows : p.k_length;
-  const ForwardHopperParams params{base, map_of(base.q, size, p.q_heads, q_rows, sequences),
-                                   map_of(base.k, size, p.kv_heads, k_rows, sequences),
-                                   map_of(base.v, size, p.kv_heads, k_rows, sequences)};
+  const Maps maps{s, p, kBlock};
+  const ForwardHopperParams params{base, maps.of_queries(base.q), maps.of_keys(base.k), maps.of_keys(base.v)};
   using Kernel = device::ForwardHopper<Setup>;
-  emulated::run({static_cast<unsigned>(p.tables.q_capacity * p.q_heads), 384, 1, Kernel::kSharedBytes},
-                [&] { Kernel::run(params); });
-  device::require(device::copies_under_way().empty(), "all copies to have arrived");
+  run_warpgroups(p.tables.q_capacity * p.q_heads, Kernel::kSharedBytes, [&] { Kernel::run(params); });
+}
+
+template <class KeysSetup, class QueriesSetup>
+void run_backward_warpgroups(const cases::Sample& s, const BackwardParams& base) {
+  const Problem& p = base.problem;
+  const Maps maps{s, p, kHalfBlock};
+  const BackwardHopperParams params{base, maps.of_queries(base.q), maps.of_queries(base.d_o),
+                                    maps.of_keys(base.k), maps.of_keys(base.v)};
+  using Keys = device::BackwardKeysHopper<KeysSetup>;
+  run_warpgroups(p.tables.k_capacity * p.kv_heads, Keys::kSharedBytes, [&] { Keys::run(params); });
+  using Queries = device::BackwardQueriesHopper<QueriesSetup>;
+  run_warpgroups(p.tables.q_capacity * p.q_heads, Queries::kSharedBytes, [&] { Queries::run(params); });
 }
 
 /// What FlexAttention's launcher does, on the emulated machine.
@@ -111,7 +139,8 @@ void run(cases::Sample& s, const Mods& mods) {
   using Forward = device::Forward<ForwardSetup>;
   if constexpr (Base::kHeadSize % 64 == 0) {
     if (by_warpgroups)
-      run_warpgroups<Warpgroups<Base, Base::kHeadSize == 128, Base::kHeadSize == 128 ? 2 : 3>>(s, forward);
+      run_forward_warpgroups<Warpgroups<Base, Base::kHeadSize == 128, Base::kHeadSize == 128 ? 2 : 3>>(
+          s, forward);
   }
   if (Base::kHeadSize % 64 != 0 || !by_warpgroups)
     launch({static_cast<unsigned>(t.q_capacity * (kBlock / ForwardSetup::kTileQ) * q.q_heads),
@@ -140,6 +169,11 @@ void run(cases::Sample& s, const Mods& mods) {
   p.learnable[0].fixed = fixed.empty() ? nullptr : fixed.data();
   p.learnable[0].sum = s.learnable_gradient.data();
   launch({(static_cast<unsigned>(s.lse.size()) + 3) / 4, 128}, [&] { device::find_delta<Base>(p); });
+  if constexpr (Base::kHeadSize % 64 == 0 && Base::kLearnable == 0) {
+    if (by_warpgroups)
+      return run_backward_warpgroups<Warpgroups<Base, Base::kHeadSize == 128, 2>,
+                                     Warpgroups<Base, Base::kHeadSize == 128, 3>>(s, p);
+  }
   using Keys = device::BackwardKeys<KeysSetup>;
   launch({static_cast<unsigned>(t.k_capacity * (kBlock / KeysSetup::kTileK) * q.kv_heads),
           32 * KeysSetup::kWarps, 1, Keys::kSharedBytes},
@@ -225,14 +259,9 @@ TEST_P(EmulatedWarpgroups, are_as_exact_as_the_plain_layer) {
   by_warpgroups = false;
 }
 
-/// The mods reach both forward kernels through the same calls; what differs is masks, lengths, heads, types.
 std::vector<cases::Case> warpgroup_cases() {
   std::vector<cases::Case> table = cases::all_cases(300);
-  std::erase_if(table, [](const cases::Case& c) {
-    const bool asked =
-        c.mods == "none" || c.mods == "causal" || c.mods == "causal_softcap_exact" || c.mods == "document";
-    return !asked || c.head_size % 64 != 0;
-  });
+  std::erase_if(table, [](const cases::Case& c) { return c.head_size % 64 != 0; });
   return table;
 }
 
@@ -247,6 +276,17 @@ TEST(EmulatedAttentionCases, a_slow_warp_changes_nothing) {
     cases::expect_right({"causal", {150}, {150}, false, 1, 1, 128, ElementType::kFloat16}, run_emulated);
   }
   device::slow_warp() = -1;
+}
+TEST(EmulatedAttentionCases, a_slow_warp_changes_nothing_for_warpgroups) {
+  by_warpgroups = true;
+  for (const int warp : {0, 1, 4, 11}) {
+    device::slow_warp() = warp;
+    cases::expect_right({"causal", {270}, {270}, false, 2, 1, 64}, run_emulated);
+    cases::expect_right({"causal", {150, 70}, {150, 70}, true, 1, 1, 128, ElementType::kFloat16, false, 40},
+                        run_emulated);
+  }
+  device::slow_warp() = -1;
+  by_warpgroups = false;
 }
 
 TEST(EmulatedAttentionCases, every_example_is_run) {

@@ -26,11 +26,30 @@ std::vector<std::string> sources() {
   for (const char* host : {"attention.cpp", "attention.hpp", "block_mask.cpp", "compiler.cpp", "config.cpp",
                            "example_mods.cpp", "loaded_program.cpp", "program_source.cpp", "tensor_map.cpp"})
     out.push_back(std::string("kernels/attention/") + host);
-  for (const char* device :
-       {"backward_delta.cuh", "backward_keys.cuh", "backward_queries.cuh", "backward_score.cuh",
-        "block_mask.cuh", "entries_backward.cuh", "entries_block_mask.cuh", "entries_forward.cuh",
-        "entries_forward_hopper.cuh", "forward.cuh", "forward_hopper.cuh", "hopper.cuh", "machine.cuh",
-        "mod_language.cuh", "mods.cuh", "params.hpp", "sequence.cuh", "soft_rows.cuh", "tiles.cuh"})
+  for (const char* device : {"backward_delta.cuh",
+                             "backward_keys.cuh",
+                             "backward_keys_hopper.cuh",
+                             "backward_queries.cuh",
+                             "backward_queries_hopper.cuh",
+                             "backward_score.cuh",
+                             "block_mask.cuh",
+                             "entries_backward.cuh",
+                             "entries_backward_hopper.cuh",
+                             "entries_backward_mma.cuh",
+                             "entries_block_mask.cuh",
+                             "entries_forward.cuh",
+                             "entries_forward_hopper.cuh",
+                             "forward.cuh",
+                             "forward_hopper.cuh",
+                             "hopper.cuh",
+                             "hopper_tiles.cuh",
+                             "machine.cuh",
+                             "mod_language.cuh",
+                             "mods.cuh",
+                             "params.hpp",
+                             "sequence.cuh",
+                             "soft_rows.cuh",
+                             "tiles.cuh"})
     out.push_back(std::string("kernels/attention/device/") + device);
   return out;
 }

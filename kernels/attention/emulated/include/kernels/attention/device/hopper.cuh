@@ -46,6 +46,15 @@ inline std::multimap<Barrier*, std::function<void()>>& copies_under_way() {
   static std::multimap<Barrier*, std::function<void()>> all;
   return all;
 }
+/// The slow warp lets the others run ahead.
+inline void fall_behind() {
+  if (thread_index() / 32 != slow_warp())
+    return;
+  for (int i = 0; i < 40; ++i) {
+    emulated::note_progress();
+    emulated::let_others_run();
+  }
+}
 inline void wait_for(Barrier* barrier, int parity) {
   while (barrier->phase == parity) {
     auto& copies = copies_under_way();
@@ -58,6 +67,7 @@ inline void wait_for(Barrier* barrier, int parity) {
       emulated::let_others_run();
     }
   }
+  fall_behind();
 }
 
 /// What the host's tensor_map knows, in place of the driver's own encoding.
@@ -65,6 +75,7 @@ struct EmulatedMap {
   char* data;
   long long sequence_stride, token_stride, head_stride;  ///< elements
   int head_size, heads, rows, sequences;
+  int box_rows;
 };
 static_assert(sizeof(EmulatedMap) <= sizeof(TensorMap));
 
@@ -82,9 +93,10 @@ inline void copy_box(char* to, const TensorMap& map, Barrier* barrier, int colum
           "boxes inside the tensor's heads");
   char* const shared = shared_memory();
   const unsigned begin = shared_address(to);
-  std::memset(to, 0xff, kBlock * 128);  // whoever reads before the copy arrives reads NaN
+  std::memset(to, 0xff,
+              static_cast<std::size_t>(m.box_rows) * 128);  // whoever reads before the copy arrives reads NaN
   copies_under_way().emplace(barrier, [=] {
-    for (int r = 0; r < kBlock; ++r)
+    for (int r = 0; r < m.box_rows; ++r)
       for (int c = 0; c < 64; ++c) {
         const long long element =
             sequence * m.sequence_stride + (row + r) * m.token_stride + head * m.head_stride;
@@ -94,7 +106,7 @@ inline void copy_box(char* to, const TensorMap& map, Barrier* barrier, int colum
         else
           std::memset(at, 0, 2);
       }
-    barrier->bytes -= kBlock * 128;
+    barrier->bytes -= m.box_rows * 128;
     settle(*barrier);
   });
 }
@@ -104,6 +116,10 @@ template <int kRegisters>
 inline void take_registers() {}
 template <int kRegisters>
 inline void give_registers() {}
+
+inline int uniform(int x) {
+  return x;
+}
 
 struct NamedBarrier {
   int arrived = 0, generation = 0;
@@ -146,6 +162,7 @@ inline void wait_for_products() {
     for (const auto& product : groups.front()) product();
     groups.erase(groups.begin());
   }
+  fall_behind();
 }
 template <int kParts>
 inline void pin(float (&)[kParts][4]) {}
@@ -176,16 +193,40 @@ inline int column_of_sum(int part, int e) {
   return part * 8 + lane_index() % 4 * 2 + e % 2;
 }
 
-template <class Element>
-inline void multiply_rows_async(float (&d)[16][4], unsigned long long a, unsigned long long b,
+template <class Element, int kParts>
+inline void multiply_rows_async(float (&d)[kParts][4], unsigned long long a, unsigned long long b,
                                 int accumulate) {
   float(*const sums)[4] = d;
   products_of_mine().back().push_back([=] {
-    for (int part = 0; part < 16; ++part)
+    for (int part = 0; part < kParts; ++part)
       for (int e = 0; e < 4; ++e) {
         float sum = accumulate != 0 ? sums[part][e] : 0.0f;
         for (int k = 0; k < 16; ++k)
           sum += element_of<Element>(a, k, row_of_sum(e)) * element_of<Element>(b, k, column_of_sum(part, e));
+        sums[part][e] = sum;
+      }
+  });
+}
+
+/// Of the 16 × 16 elements in a warp's registers, which all lanes have shown: row of sum `e`, column `k`.
+template <class Element>
+inline float shown_element(int e, int k) {
+  const unsigned pair = shown(lane_index() / 4 * 4 + k % 8 / 2).a[e / 2 + k / 8 * 2];
+  return unpack<Element>(static_cast<unsigned short>(pair >> (k % 2 * 16)));
+}
+template <class Element, int kParts>
+inline void multiply_rows_async(float (&d)[kParts][4], const unsigned (&a)[4], unsigned long long b,
+                                int accumulate) {
+  float(*const sums)[4] = d;
+  const unsigned* const mine = a;
+  products_of_mine().back().push_back([=] {
+    std::memcpy(show_next().a, mine, 16);
+    wait_for_warp();
+    for (int part = 0; part < kParts; ++part)
+      for (int e = 0; e < 4; ++e) {
+        float sum = accumulate != 0 ? sums[part][e] : 0.0f;
+        for (int k = 0; k < 16; ++k)
+          sum += shown_element<Element>(e, k) * element_of<Element>(b, k, column_of_sum(part, e));
         sums[part][e] = sum;
       }
   });
@@ -195,17 +236,13 @@ inline void multiply_columns_async(float (&d)[kParts][4], const unsigned (&a)[4]
   float(*const sums)[4] = d;
   const unsigned* const mine = a;
   products_of_mine().back().push_back([=] {
-    // Whole rows of a: four lanes hold one.
     std::memcpy(show_next().a, mine, 16);
     wait_for_warp();
     for (int part = 0; part < kParts; ++part)
       for (int e = 0; e < 4; ++e) {
         float sum = sums[part][e];
-        for (int k = 0; k < 16; ++k) {
-          const unsigned pair = shown(lane_index() / 4 * 4 + k % 8 / 2).a[e / 2 + k / 8 * 2];
-          sum += unpack<Element>(static_cast<unsigned short>(pair >> (k % 2 * 16))) *
-                 element_of<Element>(b, column_of_sum(part, e), k);
-        }
+        for (int k = 0; k < 16; ++k)
+          sum += shown_element<Element>(e, k) * element_of<Element>(b, column_of_sum(part, e), k);
         sums[part][e] = sum;
       }
   });
