@@ -30,6 +30,8 @@ TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|caffe2)/')
 MAX_LINES = 300
 # path -> lines it may have, and why it is one file.
 LONG_FILES: dict[str, int] = {
+    # One loop of four products; to be split at its next change, which makes its records old anyway.
+    "kernels/attention/device/backward_keys_hopper.cuh": 330,
     "harness/record/record_test.cpp": 340,  # one record a field that must be refused
 }
 

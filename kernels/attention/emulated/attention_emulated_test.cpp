@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The source of the attention kernels, run on a CPU over the same cases as on a GPU. The mods are those of
-// example_mods, written out: the text itself is for NVRTC.
+// The attention kernels on a CPU, the cases those of a GPU; mods are written out, their text is for NVRTC.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -36,8 +35,7 @@ struct Tiled : Base {
   static constexpr int kTileQ = kQ, kTileK = kK, kWarps = kW, kStages = kS;
 };
 
-/// By warpgroups where a head has their size, and backward where nothing is learnable.
-bool by_warpgroups = false;
+bool by_warpgroups = false;  ///< where a head has their size, and backward where nothing is learnable
 
 template <class Base, bool kTheyTakeTurns, int kBuffers>
 struct Warpgroups : Base {
