@@ -232,9 +232,9 @@ Options parse(int count, char** words) {
     const std::string value = words[i + 1];
     if (name == "--filter")
       options.filter = value;
-    else if (name == "--all-configs")
+    else if (name == "--all-configs" && (value == "0" || value == "1"))
       options.all_configs = value == "1";
-    else if (name == "--constant")
+    else if (name == "--constant" && (value == "0" || value == "1"))
       options.constant = value == "1";
     else if (name == "--type" && (value == "bf16" || value == "f16"))
       options.type = value == "bf16" ? ScalarType::kBfloat16 : ScalarType::kFloat16;
