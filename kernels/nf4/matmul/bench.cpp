@@ -249,6 +249,7 @@ Options parse(int count, char** words) {
 void bench(const Options& options) {
   const std::pair<int, int> shapes[] = {{4096, 14336}, {14336, 4096}, {8192, 28672}, {4096, 4096},
                                         {1024, 4096},  {28672, 8192}, {2048, 2048},  {8192, 2048}};
+  bool any = false;
   for (const auto& [n, k] : shapes) {
     const auto matches = [&](int m) {
       const std::string name = std::to_string(n) + "x" + std::to_string(k) + "/m" + std::to_string(m) + "/";
@@ -261,8 +262,12 @@ void bench(const Options& options) {
       if (!layer)
         layer = std::make_unique<Layer>(n, k);
       bench_shape(*layer, m, options);
+      any = true;
     }
   }
+  if (!any)
+    throw std::invalid_argument("expected --filter to be part of a name such as 4096x14336/m1/, found '" +
+                                options.filter + "'");
 }
 
 }  // namespace
