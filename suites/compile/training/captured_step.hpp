@@ -50,7 +50,7 @@ class CapturedStep {
   std::unique_ptr<kernels::compile::DeviceStep> step_;
   std::unique_ptr<kernels::compile::DeviceMemory> weights_;
   std::vector<std::int64_t> tokens_;
-  std::int64_t number_ = 0;  ///< of the step to come
+  std::int64_t number_ = 0;                       ///< of the step to come
   std::array<kernels::compile::Event, 4> steps_;  ///< ends of the last ones
   double first_step_s_ = 0, first_loss_ = 0;
   std::size_t device_bytes_ = 0;

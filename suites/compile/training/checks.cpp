@@ -5,6 +5,7 @@
 
 #include "harness/core/interrupt.hpp"
 #include "harness/measure/pairs.hpp"
+#include "kernels/common/matmul.hpp"
 #include "kernels/compile/device/bench/bench_options.hpp"
 #include "kernels/compile/device/bench/length_mix.hpp"
 #include "kernels/compile/device/bench/report.hpp"
@@ -35,7 +36,9 @@ SpeedPlan plan_8b() {
   return {.training = {.shape = "8b", .batch = 2}, .mixes = 32, .wanted = {.speedup = 1.3, .mixes = 32}};
 }
 SpeedPlan plan_1b() {
-  return {.training = {.shape = "1b", .batch = 4}, .mixes = 200, .wanted = {.speedup = 1.6, .mixes = 200}};
+  return {.training = {.shape = "1b", .batch = 4},
+          .mixes = kLengthMixes,
+          .wanted = {.speedup = 1.6, .mixes = kLengthMixes}};
 }
 
 void skip_unless_large(const DeviceFacts& facts) {
@@ -89,15 +92,26 @@ void in_pairs(int pairs, std::vector<double>& ours, std::vector<double>& theirs,
   }
 }
 
-PackedRun run_packed(const SpeedPlan& plan, Keep keep, const fs::path& cache) {
+std::vector<Lengths> mixes_of(const SpeedPlan& plan) {
   std::vector<Lengths> all;
   for (std::int64_t i = 0; i < plan.mixes; ++i)
     all.push_back(bench::seeded_lengths(plan.training.tokens(), static_cast<std::uint64_t>(i)));
-  const bench::MixCapacity capacity = bench::capacity_of(all);
-  CapturedStep step(plan.training, {.keep = keep,
-                                    .sequences = std::max(capacity.sequences, plan.training.batch),
-                                    .longest = std::max(capacity.longest, plan.training.length),
-                                    .cache = cache});
+  return all;
+}
+
+/// For all of these mixes, and for the plan's own batches.
+CapturedStep::Options options_of(const SpeedPlan& plan, const std::vector<Lengths>& mixes, Keep keep,
+                                 const fs::path& cache) {
+  const bench::MixCapacity capacity = bench::capacity_of(mixes);
+  return {.keep = keep,
+          .sequences = std::max(capacity.sequences, plan.training.batch),
+          .longest = std::max(capacity.longest, plan.training.length),
+          .cache = cache};
+}
+
+PackedRun run_packed(const SpeedPlan& plan, Keep keep, const fs::path& cache) {
+  const std::vector<Lengths> all = mixes_of(plan);
+  CapturedStep step(plan.training, options_of(plan, all, keep, cache));
   PackedRun run{.mixes = plan.mixes};
   std::set<std::int64_t> lengths;
   const int a_pair = static_cast<int>(plan.mixes) / kPairs;
@@ -130,12 +144,14 @@ Keep keep_of(const std::string& name) {
   throw std::logic_error("unknown policy " + name);
 }
 
-std::string speed(const SpeedPlan& plan, const DeviceFacts& facts) {
-  skip_unless_large(facts);
+std::string speed(const SpeedPlan& plan) {
   const EmptyFolder cache;
+  kernels::forget_matmul_winners();
   SpeedRun run{.shape = plan.training.shape, .tokens = plan.training.tokens()};
   for (const Keep keep : {Keep::kEverything, Keep::kProducts, Keep::kAttention})
     run.policies.push_back(run_policy(plan.training, keep, cache.path(), run.first_loss));
+  kernels::forget_matmul_winners();
+  run.warm_first_step_s = CapturedStep(plan.training, {.cache = cache.path()}).first_step_s();
   {
     StepPeer peer(plan.training, "torch_compile", kCuda, kType);
     run.peer = {.method = "torch_compile", .began = peer.began()};
@@ -152,8 +168,27 @@ std::string speed(const SpeedPlan& plan, const DeviceFacts& facts) {
   return without_faults(speed_evidence(run, plan.wanted));
 }
 
-std::string peers(const SpeedPlan& plan, const DeviceFacts& facts) {
-  skip_unless_large(facts);
+std::string products() {
+  const SpeedPlan plan = plan_1b();
+  const EmptyFolder cache;
+  kernels::forget_matmul_winners();
+  const std::vector<Lengths> all = mixes_of(plan);
+  const CapturedStep::Options options = options_of(plan, all, Keep::kEverything, cache.path());
+  ProductsRun run{.mixes = std::ssize(all)};
+  {
+    CapturedStep step(plan.training, options);
+    step.time(all);
+    run.table = bench::products();
+    run.counters = bench::counted(step.counters());
+  }
+  kernels::forget_matmul_winners();
+  const CapturedStep step(plan.training, options);
+  run.kept_table = bench::products();
+  run.kept_counters = bench::counted(step.counters());
+  return without_faults(products_evidence(run));
+}
+
+std::string peers(const SpeedPlan& plan) {
   nlohmann::ordered_json evidence{{"shape", plan.training.shape}, {"tokens_a_step", plan.training.tokens()}};
   for (const char* method : {"eager", "eager_checkpoint", "liger", "liger_checkpoint"}) {
     try {
@@ -180,8 +215,7 @@ TrainedRun run_eager(const TrainingPlan& plan, int steps) {
   return run;
 }
 
-std::string sixty_steps(const DeviceFacts& facts) {
-  skip_unless_large(facts);
+std::string sixty_steps() {
   constexpr int kSteps = 60;
   const TrainingPlan plan{.shape = "1b", .batch = 4, .length = 512, .words = 512};
   TrainingPlan reversed = plan, plainly = plan;
@@ -205,12 +239,16 @@ std::string sixty_steps(const DeviceFacts& facts) {
 std::vector<harness::Challenge::SuiteCheck> training_checks() {
   const auto check = [](const char* name, bool measures, auto run) {
     return harness::Challenge::SuiteCheck{
-        .name = name, .measures = measures, .subject = kCapturedStep, .run = run};
+        .name = name, .measures = measures, .subject = kCapturedStep, .run = [run](const DeviceFacts& facts) {
+          skip_unless_large(facts);
+          return run();
+        }};
   };
-  return {check("speed_8b", true, [](const DeviceFacts& facts) { return speed(plan_8b(), facts); }),
-          check("speed_1b", true, [](const DeviceFacts& facts) { return speed(plan_1b(), facts); }),
-          check("peers_8b", true, [](const DeviceFacts& facts) { return peers(plan_8b(), facts); }),
-          check("peers_1b", true, [](const DeviceFacts& facts) { return peers(plan_1b(), facts); }),
+  return {check("speed_8b", true, [] { return speed(plan_8b()); }),
+          check("speed_1b", true, [] { return speed(plan_1b()); }),
+          check("peers_8b", true, [] { return peers(plan_8b()); }),
+          check("peers_1b", true, [] { return peers(plan_1b()); }),
+          check(kProducts, true, products),
           check("sixty_steps", false, sixty_steps)};
 }
 

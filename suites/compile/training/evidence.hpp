@@ -12,45 +12,47 @@ namespace assay::suites::compile {
 
 /// A captured step that keeps more or less for backward.
 struct PolicyRun {
-  std::string keep;
+  std::string keep = {};
   double seconds = 0;  ///< a step
   std::size_t bytes = 0;
   double first_step_s = 0;
-  nlohmann::ordered_json counters;
+  nlohmann::ordered_json counters = {};
 };
 
 /// Other people's step, in pairs with ours of the policy `chosen`.
 struct PeerRun {
-  std::string method;
-  nlohmann::json began;
+  std::string method = {};
+  nlohmann::json began = {};
   std::size_t bytes = 0;
-  std::vector<double> seconds, ours;  ///< of as many steps, pair by pair
-  std::string chosen;
+  std::vector<double> seconds = {}, ours = {};  ///< of as many steps, pair by pair
+  std::string chosen = {};
 };
 
 /// Mixes of lengths against full sequences, by the same graph, pair by pair; each of all tokens alike.
 struct PackedRun {
   std::int64_t mixes = 0, distinct_lengths = 0;
   double tokens_of_mixes = 0, tokens_of_full = 0;  ///< a pair
-  std::vector<double> mixes_s, full_s;
-  nlohmann::ordered_json counters;
+  std::vector<double> mixes_s = {}, full_s = {};
+  nlohmann::ordered_json counters = {};
 };
 
 struct SpeedRun {
-  std::string shape;
+  std::string shape = {};
   std::int64_t tokens = 0;  ///< a step
   double first_loss = 0;
-  std::vector<PolicyRun> policies;
-  PeerRun peer;
-  PackedRun packed;
+  std::vector<PolicyRun> policies = {};  ///< the first of them from nothing
+  double warm_first_step_s = 0;          ///< with compiled programs and winners among products on disk
+  PeerRun peer = {};
+  PackedRun packed = {};
 };
 
 struct SpeedWanted {
-  double speedup = 0;       ///< over the peer, the interval's lower end
-  double packed = 0.95;     ///< tokens a second of mixes over those of full sequences, the median
-  double cold_s = 60;       ///< to the first step, nothing cached
-  std::int64_t mixes = 0;   ///< at least
-  double loss_apart = 5e-3; ///< of the first losses, relative: the same model and tokens
+  double speedup = 0;        ///< over the peer, the interval's lower end
+  double packed = 0.95;      ///< tokens a second of mixes over those of full sequences, the median
+  double cold_s = 60;        ///< to the first step, nothing cached
+  double warm_s = 5;         ///< the same, caches filled
+  std::int64_t mixes = 0;    ///< at least
+  double loss_apart = 5e-3;  ///< of the first losses, relative: the same model and tokens
 };
 
 /// The fastest policy within half of the peer's memory; the smallest where none is. Throws
@@ -61,10 +63,24 @@ const PolicyRun& within_half(const std::vector<PolicyRun>& policies, std::size_t
 /// `packed`, counters, `faults`: what was wanted and not reached, in words.
 nlohmann::ordered_json speed_evidence(const SpeedRun& run, const SpeedWanted& wanted);
 
+/// The products of one captured step, their algorithms chosen by timing.
+struct ProductsRun {
+  std::int64_t mixes = 0;                ///< of lengths that the same graph ran
+  nlohmann::ordered_json table = {};     ///< product, proposals, winner, first_us, winner_us, kept
+  nlohmann::ordered_json counters = {};  ///< of the step that searched, after all mixes
+  nlohmann::ordered_json kept_table = {},
+                         kept_counters = {};  ///< of one after it that had the table from disk
+};
+/// `products` with the gain of each, how many algorithms were tried and how many products did not take the
+/// first, `mixes`, counters, `faults`: no table, nothing tried, a search after warm-up, a search of the
+/// second step, fewer mixes than RUBRIC part C wants.
+nlohmann::ordered_json products_evidence(const ProductsRun& run);
+inline constexpr std::int64_t kLengthMixes = 200;
+
 /// One training.
 struct TrainedRun {
-  std::vector<double> losses;
-  std::vector<float> adapters;
+  std::vector<double> losses = {};
+  std::vector<float> adapters = {};
 };
 
 /// How far two trainings are apart.

@@ -40,10 +40,9 @@ StepPeer::StepPeer(const TrainingPlan& plan, const std::string& method, const st
     write(folder_ / "tokens", tokens.data(), 8 * tokens.size());
     const std::string text = peer_specification(plan, folder_ / "tokens", device, dtype).dump();
     write(folder_ / "spec.json", text.data(), text.size());
-    process_ = std::make_unique<PeerProcess>(
-        std::vector<std::string>{harness::python_interpreter().string(), "-B",
-                                 peer_script("training_step.py").string(), (folder_ / "spec.json").string(),
-                                 method});
+    process_ = std::make_unique<PeerProcess>(std::vector<std::string>{
+        harness::python_interpreter().string(), "-B", peer_script("training_step.py").string(),
+        (folder_ / "spec.json").string(), method});
     began_ = nlohmann::json::parse(process_->hear(kWarmUpLimit));
     if (began_.contains("missing"))
       throw harness::Skip(method + " " + began_["missing"].get<std::string>());
