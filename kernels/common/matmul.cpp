@@ -4,7 +4,9 @@
 
 #include <cublasLt.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <compare>
 #include <map>
 #include <mutex>
@@ -14,6 +16,7 @@
 #include "kernels/common/cuda_check.hpp"
 #include "kernels/common/matmul_problem.hpp"
 #include "kernels/common/matmul_search.hpp"
+#include "kernels/common/matmul_winners.hpp"
 #include "kernels/common/scale_matrix.hpp"
 
 namespace assay::kernels {
@@ -142,18 +145,27 @@ class DeviceState {
     const std::lock_guard lock(mutex_);
     return log_;
   }
-
- private:
-  const cublasLtMatmulAlgo_t* known_winner(const MatmulBucket& bucket) const {
-    const auto known = winners_.find(bucket);
-    return known != winners_.end() ? &known->second : nullptr;
+  std::vector<MatmulSearch> winners() {
+    const std::lock_guard lock(mutex_);
+    return winners_.table();
+  }
+  void keep_in(const std::filesystem::path& file) {
+    const std::lock_guard lock(mutex_);
+    winners_.keep_in(file);
+    algorithms_.clear();
+  }
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    winners_.forget();
+    algorithms_.clear();
   }
 
+ private:
   void search_what_is_missing(const MatmulProblem& problem, const MatmulArgs& g, cudaStream_t stream) {
     MatmulArgs sum = g;
     sum.beta = 1.0f;
-    const bool written = known_winner(bucket_of(g)) != nullptr;
-    const bool added = !g.adds_follow || known_winner(bucket_of(sum)) != nullptr;
+    const bool written = winners_.find(bucket_of(g)) != nullptr;
+    const bool added = !g.adds_follow || winners_.find(bucket_of(sum)) != nullptr;
     if ((written && added) || may_be_capturing(stream))
       return;
     if (!written)
@@ -164,16 +176,18 @@ class DeviceState {
 
   const cublasLtMatmulAlgo_t* winner_of(const MatmulArgs& g) const {
     MatmulBucket bucket = bucket_of(g);
-    const auto* winner = known_winner(bucket);
+    const MatmulWinner* winner = winners_.find(bucket);
     bucket.adds = false;
-    return winner != nullptr ? winner : known_winner(bucket);
+    if (winner == nullptr)
+      winner = winners_.find(bucket);
+    return winner != nullptr ? &winner->algorithm : nullptr;
   }
 
   void search(const MatmulProblem& problem, const MatmulArgs& g, cudaStream_t stream) {
     const OutsideCapture outside;
     const MatmulWinner found = search_fastest(handle_, problem, g, stream);
     log_.push_back(found.log);
-    winners_.emplace(bucket_of(g), found.algorithm);
+    winners_.add(bucket_of(g), found);
     algorithms_.clear();  // sums may have found their product's winner before their own
   }
 
@@ -194,7 +208,7 @@ class DeviceState {
   cublasLtHandle_t handle_ = nullptr;
   std::mutex mutex_;
   std::map<Key, cublasLtMatmulAlgo_t> algorithms_;
-  std::map<MatmulBucket, cublasLtMatmulAlgo_t> winners_;
+  MatmulWinners winners_;
   std::vector<MatmulSearch> log_;
 };
 
@@ -216,6 +230,19 @@ DeviceState& current_device() {
   const auto known = states.of_device.find(device);
   return known != states.of_device.end() ? *known->second
                                          : *states.of_device.emplace(device, new DeviceState).first->second;
+}
+
+/// What algorithms depend on beside the product: cublasLtMatmulAlgo_t holds for one version of the library.
+std::string name_of_current_gpu() {
+  int device = 0;
+  cudaDeviceProp properties{};
+  ASSAY_CUDA_CHECK(cudaGetDevice(&device));
+  ASSAY_CUDA_CHECK(cudaGetDeviceProperties(&properties, device));
+  std::string name = properties.name;
+  std::ranges::replace_if(
+      name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  return name + "_" + std::to_string(properties.multiProcessorCount) + "_cublaslt_" +
+         std::to_string(cublasLtGetVersion());
 }
 
 }  // namespace
@@ -240,6 +267,16 @@ std::vector<MatmulSearch> matmul_searches() {
     all.insert(all.end(), log.begin(), log.end());
   }
   return all;
+}
+
+std::vector<MatmulSearch> matmul_winners() {
+  return current_device().winners();
+}
+void keep_matmul_winners(const std::filesystem::path& folder) {
+  current_device().keep_in(folder / ("matmul_" + name_of_current_gpu() + ".txt"));
+}
+void forget_matmul_winners() {
+  current_device().forget();
 }
 
 }  // namespace assay::kernels

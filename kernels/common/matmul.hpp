@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -50,8 +51,20 @@ struct MatmulSearch {
   std::string product;            ///< sizes, strides, types
   int proposals = 0, winner = 0;  ///< how many, and the winner's place among them; 0: cuBLASLt's first
   double first_us = 0.0, winner_us = 0.0;  ///< medians of cuBLASLt's first proposal and of the winner
+  bool kept = false;                       ///< timed by an earlier process (keep_matmul_winners)
 };
 /// All searches of this process so far, those of a device oldest first.
 std::vector<MatmulSearch> matmul_searches();
+/// The current device's winners in use, by bucket: those of this process and those kept.
+std::vector<MatmulSearch> matmul_winners();
+
+/// From now on the current device's winners are read from, and written to, a file of `folder` named after the
+/// GPU and cuBLASLt's version. Winners that this process has timed already stay. A damaged line of the file
+/// is searched for again; an algorithm that cannot run a product gives way to cuBLASLt's first. Throws
+/// std::runtime_error where the file cannot be written.
+void keep_matmul_winners(const std::filesystem::path& folder);
+/// The current device as in a fresh process: no winners, no file; the log of searches stays. Measures cold
+/// starts. Not while a captured graph is being made.
+void forget_matmul_winners();
 
 }  // namespace assay::kernels

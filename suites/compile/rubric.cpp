@@ -2,7 +2,7 @@
 // Part C of the public challenge: eleven lines, nine points. The first speaks of flex attention and is
 // decided by its challenge; the others from the check hf_llama of compile/torch_compile: a Hugging Face Llama
 // under torch.compile on a GPU. Records of other single pieces earn nothing here. Products are not searched
-// there, so those two lines stay open.
+// there: those two lines are decided by the table of the captured step (compile/training_step).
 #include "suites/compile/rubric.hpp"
 
 #include <nlohmann/json.hpp>
@@ -10,6 +10,7 @@
 #include "harness/report/rubrics.hpp"
 #include "suites/compile/rubric_evidence.hpp"
 #include "suites/compile/torch_compile/check.hpp"
+#include "suites/compile/training/checks.hpp"
 
 namespace assay::suites::compile {
 namespace {
@@ -24,14 +25,13 @@ constexpr int kMostGraphs = 30;
 constexpr int kLeastMixes = 200;
 
 /// The newest, one from a GPU before one from a CPU.
-const Check* find_check(const RecordFile& file) {
+const Check* find_check(const RecordFile& file, const char* challenge, const char* name) {
   const Check* best = nullptr;
   const auto key = [](const Check& c) {
     return std::pair(c.device.kind == harness::DeviceKind::kCuda, c.provenance.utc);
   };
   for (const Check& check : file.checks) {
-    if (check.challenge == kTorchCompile && check.check == kHfLlama &&
-        (best == nullptr || key(check) >= key(*best)))
+    if (check.challenge == challenge && check.check == name && (best == nullptr || key(check) >= key(*best)))
       best = &check;
   }
   return best;
@@ -39,15 +39,15 @@ const Check* find_check(const RecordFile& file) {
 
 /// What keeps a check from being evidence; nullopt when it passed and may be used. `lost`: what a failed one
 /// costs.
-std::optional<Decision> unusable(const Check* check, const CurrentSources& current, int lost) {
-  const std::string name = kHfLlama;
+std::optional<Decision> unusable(const Check* check, const std::string& name, const char* subject,
+                                 const CurrentSources& current, int lost) {
   if (check == nullptr)
     return open("no check " + name + " in the records");
   if (check->outcome == "skipped")
     return open(name + " was skipped: " + check->reason);
   if (check->device.kind != harness::DeviceKind::kCuda)
     return open(name + " ran on a CPU only (" + check->device.name + "); it needs a GPU");
-  const auto now = current.find({kTorchCompile, kOperators});
+  const auto now = current.find({check->challenge, subject});
   if (now != current.end() && now->second != check->provenance.sources_sha256)
     return Decision{Status::kStale, 0, name + " was made with older sources; run it again"};
   if (check->outcome != "passed")
@@ -82,8 +82,8 @@ struct Wanted {
 
 Decision decide(const RecordFile& file, const CurrentSources& current, const Wanted& wanted, int earned,
                 int lost) {
-  const Check* check = find_check(file);
-  if (auto decision = unusable(check, current, lost))
+  const Check* check = find_check(file, kTorchCompile, kHfLlama);
+  if (auto decision = unusable(check, kHfLlama, kOperators, current, lost))
     return *decision;
   try {
     const json evidence = json::parse(check->evidence_json);
@@ -120,11 +120,38 @@ harness::RubricLine penalty(std::string text, int points, Wanted wanted) {
             return decide(file, now, wanted, 0, points);
           }};
 }
-harness::RubricLine open_line(std::string text, int points, std::string missing) {
+/// The check of what was tried and chosen: a table with something to choose from, kept on disk, and no search
+/// after warm-up over 200 mixes of lengths.
+Decision decide_products(const RecordFile& file, const CurrentSources& current, int earned, int lost) {
+  const Check* check = find_check(file, kTrainingStep, kProducts);
+  if (auto decision = unusable(check, kProducts, kCapturedStep, current, lost))
+    return *decision;
+  try {
+    const json evidence = json::parse(check->evidence_json);
+    const json& products = evidence.at("products");
+    const std::size_t late = evidence.at("counters").at("reasons").size();
+    const int tried = evidence.at("algorithms_tried"), mixes = evidence.at("length_mixes");
+    const std::string text = std::to_string(products.size()) + " products, " + std::to_string(tried) +
+                             " algorithms timed, " + evidence.at("not_the_first").dump() +
+                             " other than cuBLASLt's first; " + std::to_string(late) +
+                             " searches after warm-up over " + std::to_string(mixes) + " mixes of lengths";
+    if (late > 0)
+      return {Status::kLost, lost, text};
+    if (mixes < kLeastMixes || tried <= static_cast<int>(products.size()))
+      return open("expected a choice and " + std::to_string(kLeastMixes) + " mixes of lengths, found " +
+                  text);
+    if (evidence.at("counters_from_disk").at("searches") != json(0))
+      return {Status::kLost, lost, "the table on disk did not spare the next step its searches; " + text};
+    return {Status::kEarned, earned, text + " on " + check->device.name};
+  } catch (const json::exception& error) {
+    return open(std::string(kProducts) + " does not say it all: " + error.what());
+  }
+}
+harness::RubricLine products_line(std::string text, int points, int earned, int lost) {
   return {.text = std::move(text),
           .points = points,
-          .decide = [missing = std::move(missing)](const RecordFile&, const CurrentSources&) {
-            return open(missing);
+          .decide = [=](const RecordFile& file, const CurrentSources& current) {
+            return decide_products(file, current, earned, lost);
           }};
 }
 
@@ -142,7 +169,6 @@ const harness::RegisterRubric kThis(rubric);
 }  // namespace
 
 harness::Rubric rubric() {
-  const std::string products = "no check that reads the table of tried and chosen products";
   const Wanted attention{.operators = {"attention", "rope"}, .few_graphs = true};
   const Wanted mlp{.operators = {"swiglu", "nf4_linear"}, .few_graphs = true};
   return {.suite = "compile",
@@ -157,8 +183,8 @@ harness::Rubric rubric() {
               penalty("MLP compiled, with excessive recompilation", -3, mlp),
               penalty("The loss is not compiled", -1, {.operators = {"linear_cross_entropy"}, .loss = true}),
               penalty("The layernorms are not compiled", -3, {.operators = {"rms_norm", "add_rms_norm"}}),
-              open_line("Max-autotuned matmul, without excessive recompilation", 2, products),
-              open_line("Max-autotuned matmul, with excessive recompilation", -2, products),
+              products_line("Max-autotuned matmul, without excessive recompilation", 2, 2, 0),
+              products_line("Max-autotuned matmul, with excessive recompilation", -2, 0, -2),
           }};
 }
 

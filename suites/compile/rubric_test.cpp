@@ -14,6 +14,7 @@
 #include "suites/compile/attention/checks.hpp"
 #include "suites/compile/rubric_evidence.hpp"
 #include "suites/compile/torch_compile/check.hpp"
+#include "suites/compile/training/checks.hpp"
 
 namespace assay::suites::compile {
 namespace {
@@ -33,8 +34,8 @@ enum Line {
   kMlpOften,
   kLoss,
   kNorms,
-  kProducts,
-  kProductsOften
+  kMatmul,
+  kMatmulOften
 };
 
 json good() {
@@ -90,7 +91,7 @@ TEST(CompileRubric, every_line_is_open_and_says_what_is_missing_whatever_pieces_
 
 TEST(CompileRubric, a_good_check_on_a_gpu_earns_all_but_flex_attention_and_the_products) {
   EXPECT_EQ(total(file_with(good())), 4);
-  for (const Line line : {kFlex, kProducts, kProductsOften})
+  for (const Line line : {kFlex, kMatmul, kMatmulOften})
     EXPECT_EQ(decide(line, file_with(good())).status, Status::kOpen);
 }
 
@@ -142,6 +143,51 @@ TEST(CompileRubric, a_cpus_a_skipped_and_an_old_check_decide_nothing_and_a_faile
   EXPECT_EQ(decide(kMlp, file_with(good()), changed).status, Status::kStale);
   cpu.checks.push_back(file_with(good()).checks.front());
   EXPECT_EQ(total(cpu), 4) << "a GPU's check goes before a CPU's";
+}
+
+json good_products() {
+  return {{"products", {{{"product", "m=1"}}, {{"product", "m=2"}}}},
+          {"algorithms_tried", 16},
+          {"not_the_first", 1},
+          {"length_mixes", 200},
+          {"counters", {{"reasons", json::array()}}},
+          {"counters_from_disk", {{"searches", 0}}}};
+}
+RecordFile products_file(const json& evidence, const std::string& outcome = "passed") {
+  harness::Check check = harness::testing::check_with(kProducts, evidence.dump(), outcome);
+  check.suite = "compile", check.challenge = kTrainingStep;
+  RecordFile file;
+  file.checks.push_back(check);
+  return file;
+}
+
+TEST(CompileRubric, the_table_of_products_earns_two_points) {
+  EXPECT_EQ(total(products_file(good_products())), 2);
+  EXPECT_THAT(decide(kMatmul, products_file(good_products())).proof, HasSubstr("2 products, 16 algorithms"));
+  EXPECT_EQ(decide(kMatmulOften, products_file(good_products())).points, 0);
+}
+
+TEST(CompileRubric, a_search_after_warm_up_or_despite_the_table_on_disk_costs_two_points) {
+  json late = good_products();
+  late["counters"]["reasons"].push_back("1 product searched for");
+  json despite = good_products();
+  despite["counters_from_disk"]["searches"] = 1;
+  for (const json& evidence : {late, despite}) {
+    EXPECT_EQ(decide(kMatmul, products_file(evidence)).points, 0);
+    EXPECT_EQ(decide(kMatmulOften, products_file(evidence)).points, -2);
+  }
+  EXPECT_EQ(decide(kMatmulOften, products_file(good_products(), "wrong")).points, -2);
+}
+
+TEST(CompileRubric, a_table_without_a_choice_few_lengths_and_old_sources_show_nothing) {
+  json few = good_products(), one = good_products(), silent = good_products();
+  few["length_mixes"] = 199;
+  one["algorithms_tried"] = 2;
+  silent.erase("products");
+  for (const json& evidence : {few, one, silent})
+    EXPECT_EQ(decide(kMatmul, products_file(evidence)).status, Status::kOpen) << evidence;
+  const harness::CurrentSources changed{{{kTrainingStep, kCapturedStep}, "other"}};
+  EXPECT_EQ(decide(kMatmul, products_file(good_products()), changed).status, Status::kStale);
 }
 
 /// Records and check that earn the first line.

@@ -44,6 +44,8 @@ DeviceStep::DeviceStep(Program program, const DeviceStepOptions& options)
                                  .chunk_rows = options.chunk_rows}),
       watch_(options.fail_after_warm_up),
       device_(std::make_unique<Device>(plan_, options)) {
+  if (!options.program_cache.empty())
+    keep_matmul_winners(options.program_cache);
   plan_.place(device_->memory.get());
 }
 DeviceStep::~DeviceStep() {

@@ -28,6 +28,9 @@ def eager(hidden, weight, labels):
 
 
 def compiled():
+    # A first backward that is traced finds an autograd engine without queues for devices (torch 2.11, embedded).
+    if torch.cuda.is_available():
+        torch.ones((), device="cuda", requires_grad=True).backward()
     return torch.compile(eager)
 
 

@@ -14,7 +14,7 @@ namespace {
 constexpr int kThreads = 256, kMostBlocks = 4096;
 
 /// The finalizer of MurmurHash3 (Appleby, public domain) over index and seed.
-__device__ std::uint32_t hashed(std::uint64_t index, std::uint32_t seed) {
+__host__ __device__ std::uint32_t hashed(std::uint64_t index, std::uint32_t seed) {
   std::uint32_t x = static_cast<std::uint32_t>(index) ^ static_cast<std::uint32_t>(index >> 32) * 0x9e3779b9u;
   x ^= seed * 0x85ebca6bu;
   x ^= x >> 16, x *= 0x85ebca6bu;
@@ -25,7 +25,7 @@ __device__ std::uint32_t hashed(std::uint64_t index, std::uint32_t seed) {
 __device__ void put(std::uint8_t* at, std::uint32_t bits, const Uniform&) {
   *at = static_cast<std::uint8_t>(bits >> 24);
 }
-__device__ float number(std::uint32_t bits, const Uniform& u) {
+__host__ __device__ float number(std::uint32_t bits, const Uniform& u) {
   return u.low + (u.high - u.low) * (static_cast<float>(bits >> 8) * 0x1p-24f);
 }
 __device__ void put(float* at, std::uint32_t bits, const Uniform& u) {
@@ -73,6 +73,10 @@ void fill_elements(void* out, ComputeType type, std::int64_t count, const Unifor
       break;
   }
   throw std::invalid_argument("random fill: expected f16 or bf16");
+}
+
+float uniform_at(std::uint64_t index, const Uniform& numbers) {
+  return number(hashed(index, numbers.seed), numbers);
 }
 
 }  // namespace assay::kernels::compile::bench

@@ -23,4 +23,7 @@ void fill_floats(float* out, std::int64_t count, const Uniform& numbers, cudaStr
 void fill_elements(void* out, ComputeType type, std::int64_t count, const Uniform& numbers,
                    cudaStream_t stream);
 
+/// The number that fill_floats writes at `index`, made on the host.
+float uniform_at(std::uint64_t index, const Uniform& numbers);
+
 }  // namespace assay::kernels::compile::bench

@@ -2,7 +2,6 @@
 #include "kernels/compile/device/bench/random_weights.hpp"
 
 #include <cmath>
-#include <random>
 #include <vector>
 
 #include "kernels/common/cuda_check.hpp"
@@ -40,7 +39,11 @@ struct SharedStatistics {
 class Maker {
  public:
   Maker(DeviceStep& step, double rope_theta, std::byte* memory)
-      : step_(step), theta_(rope_theta), pieces_(memory), makes_(memory != nullptr) {
+      : step_(step),
+        theta_(rope_theta),
+        pieces_(memory),
+        makes_(memory != nullptr),
+        seeds_(seeds_of(step.plan().program())) {
     shared_.code = pieces_.take<float>(kCodes);
     shared_.offset = pieces_.take<float>(1);
     if (!makes_)
@@ -48,11 +51,11 @@ class Maker {
     std::vector<float> map(kCodes);
     nf4::dynamic_map(map.data());
     upload(shared_.code, map);
-    upload(shared_.offset, {0.04f});
+    upload(shared_.offset, {kNestedOffset});
   }
 
   void make(const Buffer& buffer) {
-    ++seed_;
+    seed_ = seeds_.at(buffer.name);
     if (buffer.element == Element::kPacked)
       return packed(buffer);
     if (buffer.element == Element::kFloat32)
@@ -62,8 +65,8 @@ class Maker {
     if (!makes_)
       return;
     const bool is_norm = buffer.rows == 1;
-    const Uniform numbers = is_norm ? Uniform{0.9f, 1.1f, seed_} : Uniform{-0.035f, 0.035f, seed_};
-    fill_elements(data, step_.plan().options().compute, count, numbers, step_.stream());
+    fill_elements(data, step_.plan().options().compute, count,
+                  seeded(is_norm ? kNormNumbers : kMatrixNumbers), step_.stream());
     step_.bind(buffer.name, data);
   }
   std::size_t bytes() const { return pieces_.bytes(); }
@@ -71,6 +74,11 @@ class Maker {
  private:
   static void upload(float* to, const std::vector<float>& values) {
     ASSAY_CUDA_CHECK(cudaMemcpy(to, values.data(), 4 * values.size(), cudaMemcpyHostToDevice));
+  }
+
+  Uniform seeded(Uniform numbers) const {
+    numbers.seed = seed_;
+    return numbers;
   }
 
   void packed(const Buffer& buffer) {
@@ -82,8 +90,8 @@ class Maker {
     if (!makes_)
       return;
     fill_bytes(codes, (count + 1) / 2, seed_, step_.stream());
-    fill_bytes(absmax, blocks, seed_ + 0x10000u, step_.stream());
-    fill_floats(nested_absmax, nested, {0.015f, 0.02f, seed_}, step_.stream());
+    fill_bytes(absmax, blocks, seed_ + kAbsmaxSeedStep, step_.stream());
+    fill_floats(nested_absmax, nested, seeded(kNestedAbsmaxNumbers), step_.stream());
     nf4::PackedWeights weights;
     weights.packed = codes, weights.num_weights = count;
     weights.absmax_codes = absmax, weights.nested_absmax = nested_absmax;
@@ -107,7 +115,8 @@ class Maker {
   double theta_;
   Pieces pieces_;
   bool makes_;
-  std::uint32_t seed_ = 1;
+  std::map<std::string, std::uint32_t> seeds_;
+  std::uint32_t seed_ = 0;
   SharedStatistics shared_;
 };
 
@@ -120,6 +129,16 @@ void for_each(const Program& program, Role role, const Visit& visit) {
 
 }  // namespace
 
+std::map<std::string, std::uint32_t> seeds_of(const Program& program) {
+  constexpr std::uint32_t kFirstFrozen = 2, kFirstAdapter = 0x20000;
+  std::map<std::string, std::uint32_t> seeds;
+  std::uint32_t next = kFirstFrozen;
+  for_each(program, Role::kFrozen, [&](const Buffer& buffer) { seeds.emplace(buffer.name, next++); });
+  next = kFirstAdapter;
+  for_each(program, Role::kAdapter, [&](const Buffer& buffer) { seeds.emplace(buffer.name, next++); });
+  return seeds;
+}
+
 std::unique_ptr<DeviceMemory> bind_random_weights(DeviceStep& step, double rope_theta) {
   const Program& program = step.plan().program();
   Maker counter(step, rope_theta, nullptr);
@@ -131,16 +150,19 @@ std::unique_ptr<DeviceMemory> bind_random_weights(DeviceStep& step, double rope_
   return memory;
 }
 
+std::vector<float> random_adapter(const Buffer& buffer, std::uint32_t seed) {
+  std::vector<float> values(static_cast<std::size_t>(element_count(buffer)), 0.0f);
+  if (buffer.name.ends_with("lora_A")) {
+    const float bound = 1.0f / std::sqrt(static_cast<float>(buffer.columns));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = uniform_at(i, {-bound, bound, seed});
+  }
+  return values;
+}
+
 void set_random_adapters(DeviceStep& step) {
-  std::minstd_rand random(1);
+  const std::map<std::string, std::uint32_t> seeds = seeds_of(step.plan().program());
   for_each(step.plan().program(), Role::kAdapter, [&](const Buffer& buffer) {
-    std::vector<float> values(static_cast<std::size_t>(element_count(buffer)), 0.0f);
-    if (buffer.name.ends_with("lora_A")) {
-      const float bound = 1.0f / std::sqrt(static_cast<float>(buffer.columns));
-      std::uniform_real_distribution<float> uniform(-bound, bound);
-      for (float& value : values) value = uniform(random);
-    }
-    step.set(buffer.name, values);
+    step.set(buffer.name, random_adapter(buffer, seeds.at(buffer.name)));
   });
 }
 

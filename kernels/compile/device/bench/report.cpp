@@ -57,12 +57,13 @@ Json described(const BenchOptions& options, const MixCapacity& capacity) {
 
 Json products() {
   Json all = Json::array();
-  for (const MatmulSearch& s : matmul_searches())
+  for (const MatmulSearch& s : matmul_winners())
     all.push_back({{"product", s.product},
                    {"proposals", s.proposals},
                    {"winner", s.winner},
                    {"first_us", s.first_us},
-                   {"winner_us", s.winner_us}});
+                   {"winner_us", s.winner_us},
+                   {"kept", s.kept}});
   return all;
 }
 

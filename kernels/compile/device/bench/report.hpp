@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 /// GPU, driver, options.
 Json described(const BenchOptions& options, const MixCapacity& capacity);
-/// What timed searches found so far in this process.
+/// The table of products: what was tried and chosen, by this process or an earlier one.
 Json products();
 Json counted(const StepCounters& counters);
 /// Runs DeviceStep::profile and adds "profile", by kind with products of adapters apart, and
