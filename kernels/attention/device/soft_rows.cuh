@@ -90,9 +90,8 @@ class SoftRows {
         Place at{at_.sequence, at_.head, at_.q + e / 2 * 8, k0 + n * 8 + t * 2 + e % 2};
         bool seen = true;
         if constexpr (kPartial) {  // mods are never asked about rows that are not there
-          seen = at.q < at_.q_count && at.k < at_.k_count;
-          at.q = seen ? at.q : 0, at.k = seen ? at.k : 0;
-          seen = seen && visible<Setup>(at, buffers);
+          seen = move_inside(at, at_.q_count, at_.k_count);
+          seen = seen & visible<Setup>(at, buffers);  // no branch: a tile's loads are in flight at once
         }
         if constexpr (Setup::kHasScore)
           s[n][e] = modified<Setup>(s[n][e] * at_.scale, at, buffers);
