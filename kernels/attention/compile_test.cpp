@@ -96,7 +96,8 @@ std::vector<Point> sampled_points() {
 /// a few bytes around the loops, measured on the whole table, CUDA 13.0.
 int spill_limit(const Point& point) {
   const std::string& name = point.named.name;
-  const bool loads = name == "relative_bias" || name == "full_bias" || name == "prefix_lm";
+  const bool loads =
+      name == "relative_bias" || name == "full_bias" || name == "prefix_lm" || name == "document";
   if (point.sm == 90 && !point.named.mods.mask_mod.empty() && !loads)
     return 48;  // warpgroup kernels: what rarely changes, and in the partial blocks' code
   return (point.sm == 80 || point.sm == 90) && !loads ? 0 : point.sm == 90 ? 256 : 128;

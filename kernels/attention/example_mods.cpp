@@ -49,7 +49,7 @@ template <class S> S score_mod(S score, int b, int h, int q, int k, const Buffer
 Mods sliding_window() {
   return {.mask_mod = R"(
 bool mask_mod(int b, int h, int q, int k, const Buffers& buffers) {
-  return k <= q && q - k <= buffers.get<int>(0, 0);
+  return (k <= q) & (q - k <= buffers.get<int>(0, 0));
 })",
           .mask_by_head = false,
           .mask_by_sequence = false};
@@ -58,7 +58,7 @@ bool mask_mod(int b, int h, int q, int k, const Buffers& buffers) {
 Mods head_windows() {
   return {.mask_mod = R"(
 bool mask_mod(int b, int h, int q, int k, const Buffers& buffers) {
-  return k <= q && q - k <= buffers.get<int>(0, h);
+  return (k <= q) & (q - k <= buffers.get<int>(0, h));
 })",
           .mask_by_sequence = false};
 }
@@ -67,7 +67,7 @@ Mods document() {
   return {.mask_mod = R"(
 bool mask_mod(int b, int h, int q, int k, const Buffers& buffers) {
   const long long first = (long long)b * buffers.q_length;
-  return k <= q && buffers.get<int>(0, first + q) == buffers.get<int>(0, first + k);
+  return (k <= q) & (buffers.get<int>(0, first + q) == buffers.get<int>(0, first + k));
 })",
           .mask_by_head = false};
 }
@@ -75,7 +75,7 @@ bool mask_mod(int b, int h, int q, int k, const Buffers& buffers) {
 Mods prefix_lm() {
   return {.mask_mod = R"(
 bool mask_mod(int b, int h, int q, int k, const Buffers& buffers) {
-  return k <= q || k < buffers.get<int>(0, b);
+  return (k <= q) | (k < buffers.get<int>(0, b));
 })",
           .mask_by_head = false};
 }

@@ -70,9 +70,8 @@ template <class Setup, bool kPartial>
 ASSAY_INLINE bool is_seen(Place& at, const Buffers& buffers) {
   if constexpr (!kPartial)
     return true;
-  const bool inside = at.q < buffers.q_length && at.k < buffers.k_length;
-  at.q = inside ? at.q : 0, at.k = inside ? at.k : 0;
-  return inside && visible<Setup>(at, buffers);
+  const bool inside = move_inside(at, buffers.q_length, buffers.k_length);
+  return inside & visible<Setup>(at, buffers);  // no branch: a tile's loads are in flight at once
 }
 
 /// x: q·k to p·∂score/∂(scale·q·k), 0 where nothing is seen. Gives p.

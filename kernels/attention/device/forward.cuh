@@ -115,9 +115,8 @@ class Forward {
           Place at{sequence_, head_, q0_ + my_rows_ + f * 16 + e / 2 * 8 + g, k0 + n * 8 + t * 2 + e % 2};
           bool seen = true;
           if constexpr (kPartial) {  // mods are never asked about rows that are not there
-            seen = at.q < q_rows_.count && at.k < k_rows_.count;
-            at.q = seen ? at.q : 0, at.k = seen ? at.k : 0;
-            seen = seen && visible<Setup>(at, buffers_);
+            seen = move_inside(at, q_rows_.count, k_rows_.count);
+            seen = seen & visible<Setup>(at, buffers_);
           }
           float x = s[f][n][e] * scale;
           if constexpr (Setup::kHasScore)

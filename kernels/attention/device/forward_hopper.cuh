@@ -30,6 +30,8 @@ class ForwardHopper {
   static_assert(sizeof(Barriers) <= 256);
 
   static ASSAY_INLINE void run(const ForwardHopperParams& p) {
+    if (thread_index() == 0)
+      prefetch_map(p.q), prefetch_map(p.k), prefetch_map(p.v);
     const Problem& problem = p.base.problem;
     const int head = block_index() % problem.q_heads;
     const int place_index = problem.tables.q_capacity - 1 - block_index() / problem.q_heads;
@@ -69,6 +71,7 @@ class ForwardHopper {
         begin_barrier(&barriers_->v_empty[i], kWorkers / 32);
       }
       publish_barriers();
+      copy_tile(q_tile_, p_.q, &barriers_->q_full, head_, q_rows_.begin + q0_);  // before the list is known
     }
     wait_for_block();
     if (thread_index() < kWarpgroup) {
@@ -90,9 +93,8 @@ class ForwardHopper {
 
   ASSAY_INLINE void feed() {
     const int kv_head = head_ / (p_.base.problem.q_heads / p_.base.problem.kv_heads);
-    prefetch_map(p_.q), prefetch_map(p_.k), prefetch_map(p_.v);
-    if (list_.count > 0)
-      copy_tile(q_tile_, p_.q, &barriers_->q_full, head_, q_rows_.begin + q0_);
+    if (list_.count == 0)
+      wait_for(&barriers_->q_full, 0);  // no copy may outlive its block of threads
     for (int step = 0; step < list_.count; ++step) {
       const int row = k_rows_.begin + list_.entries[step] / 2 * kBlock, stage = step % kStages;
       wait_for(&barriers_->k_empty[stage], parity(step) ^ 1);
@@ -115,9 +117,11 @@ class ForwardHopper {
 #pragma unroll
       for (int e = 0; e < 4; ++e) o[n][e] = 0.0f;
     const int steps = list_.count;
+    wait_for(&barriers_->q_full, 0);  // o goes out through this tile, with no steps too
     if (steps > 0) {
+      const int entry = list_.entries[0];
+      const auto seen = soft_.look(entry, buffers_);
       Turn::begin();
-      wait_for(&barriers_->q_full, 0);
       wait_for(&barriers_->k_full[0], 0);
       Turn::wait();
       begin_scores(s, 0);
@@ -125,7 +129,7 @@ class ForwardHopper {
       wait_for_products<0>();
       pin(s);
       release(&barriers_->k_empty[0]);
-      soft_.soften(s, list_.entries[0], buffers_);
+      soft_.soften(s, entry, seen, buffers_);
       Tiles::round(s, p);
     }
     for (int step = 1; step < steps; ++step) {
@@ -136,10 +140,11 @@ class ForwardHopper {
       begin_scores(s, step);
       begin_values(o, p, step - 1);
       Turn::hand_over(step == steps - 1);
+      const auto seen = soft_.look(entry, buffers_);
       wait_for_products<1>();
       pin(s);
       release(&barriers_->k_empty[stage]);
-      soft_.soften(s, entry, buffers_);
+      soft_.soften(s, entry, seen, buffers_);
       wait_for_products<0>();
       pin(o);
       release(&barriers_->v_empty[before]);

@@ -72,6 +72,15 @@ struct Place {
   int b, h, q, k;
 };
 
+/// Whether the pair is there; else at.q or at.k moves to one that is. Each by itself: what a mod reads for a
+/// row or a column of a tile stays one load for all its pairs.
+ASSAY_INLINE bool move_inside(Place& at, int q_count, int k_count) {
+  const bool q_there = at.q < q_count, k_there = at.k < k_count;
+  at.q = q_there ? at.q : 0;
+  at.k = k_there ? at.k : 0;
+  return q_there & k_there;
+}
+
 /// s = score_mod(x) with ∂s/∂x, and ∂s of each learnable element read.
 template <int kLearnable>
 struct Slopes {
