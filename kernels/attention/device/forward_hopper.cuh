@@ -120,7 +120,6 @@ class ForwardHopper {
     wait_for(&barriers_->q_full, 0);  // o goes out through this tile, with no steps too
     if (steps > 0) {
       const int entry = list_.entries[0];
-      const auto seen = soft_.look(entry, buffers_);
       Turn::begin();
       wait_for(&barriers_->k_full[0], 0);
       Turn::wait();
@@ -129,7 +128,7 @@ class ForwardHopper {
       wait_for_products<0>();
       pin(s);
       release(&barriers_->k_empty[0]);
-      soft_.soften(s, entry, seen, buffers_);
+      soft_.soften(s, entry, buffers_);
       Tiles::round(s, p);
     }
     for (int step = 1; step < steps; ++step) {
@@ -140,11 +139,10 @@ class ForwardHopper {
       begin_scores(s, step);
       begin_values(o, p, step - 1);
       Turn::hand_over(step == steps - 1);
-      const auto seen = soft_.look(entry, buffers_);
       wait_for_products<1>();
       pin(s);
       release(&barriers_->k_empty[stage]);
-      soft_.soften(s, entry, seen, buffers_);
+      soft_.soften(s, entry, buffers_);
       wait_for_products<0>();
       pin(o);
       release(&barriers_->v_empty[before]);

@@ -19,31 +19,9 @@ class SoftRows {
  public:
   explicit ASSAY_INLINE SoftRows(const RowsAt& at) : at_(at) {}
 
-  /// Which of a tile's pairs are seen, a bit each: bit 2·n + e % 2 of half e / 2.
-  struct Seen {
-    unsigned of[2];
-  };
-  /// Asks the mask; nothing of it for a full block. Needs no scores: done while they are multiplied.
-  ASSAY_INLINE Seen look(int entry, const Buffers& buffers) const {
-    Seen seen{};
-    if (entry % 2 != 0)
-      return seen;
-#pragma unroll
-    for (int n = 0; n < 16; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        Place at = place_of(n, e, entry / 2 * kBlock);
-        const bool there = move_inside(at, at_.q_count, at_.k_count);
-        // No branch: a tile's loads are in flight at once.
-        seen.of[e / 2] |= there & visible<Setup>(at, buffers) ? 1u << (2 * n + e % 2) : 0u;
-      }
-    return seen;
-  }
-
-  /// Products to 2^(score − maximum), the sums' new maximum and what the old ones shrink by. `seen` is
-  /// look()'s answer for this entry. `buffers` is not kept: an object that points into another one lies in
-  /// local memory.
-  ASSAY_INLINE void soften(float (&s)[16][4], int entry, const Seen& seen, const Buffers& buffers) {
+  /// Products to 2^(score − maximum), the sums' new maximum and what the old ones shrink by. `buffers` is not
+  /// kept: an object that points into another one lies in local memory.
+  ASSAY_INLINE void soften(float (&s)[16][4], int entry, const Buffers& buffers) {
     const float scale = at_.scale;
     float unit =
         Setup::kHasScore ? kLog2E : scale * kLog2E;  // what a score is multiplied with, as part of exp2's sum
@@ -55,9 +33,9 @@ class SoftRows {
       unit = 1.0f;
     }
     if (entry % 2 != 0)
-      modify<false>(s, entry / 2 * kBlock, seen, buffers);
+      modify<false>(s, entry / 2 * kBlock, buffers);
     else
-      modify<true>(s, entry / 2 * kBlock, seen, buffers);
+      modify<true>(s, entry / 2 * kBlock, buffers);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float most = largest_[half];
@@ -100,26 +78,24 @@ class SoftRows {
   }
 
  private:
-  ASSAY_INLINE Place place_of(int n, int e, int k0) const {
-    return {at_.sequence, at_.head, at_.q + e / 2 * 8, k0 + n * 8 + lane_index() % 4 * 2 + e % 2};
-  }
-
   template <bool kPartial>
-  ASSAY_INLINE void modify(float (&s)[16][4], int k0, const Seen& seen, const Buffers& buffers) const {
+  ASSAY_INLINE void modify(float (&s)[16][4], int k0, const Buffers& buffers) const {
     if constexpr (!kPartial && !Setup::kHasScore)
       return;
+    const int t = lane_index() % 4;
 #pragma unroll
     for (int n = 0; n < 16; ++n)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        if constexpr (Setup::kHasScore) {
-          Place at = place_of(n, e, k0);
-          if constexpr (kPartial)  // mods are never asked about rows that are not there
-            move_inside(at, at_.q_count, at_.k_count);
-          s[n][e] = modified<Setup>(s[n][e] * at_.scale, at, buffers);
+        Place at{at_.sequence, at_.head, at_.q + e / 2 * 8, k0 + n * 8 + t * 2 + e % 2};
+        bool seen = true;
+        if constexpr (kPartial) {  // mods are never asked about rows that are not there
+          seen = move_inside(at, at_.q_count, at_.k_count);
+          seen = seen & visible<Setup>(at, buffers);  // no branch: a tile's loads are in flight at once
         }
-        if constexpr (kPartial)
-          s[n][e] = (seen.of[e / 2] & 1u << (2 * n + e % 2)) != 0 ? s[n][e] : -infinity();
+        if constexpr (Setup::kHasScore)
+          s[n][e] = modified<Setup>(s[n][e] * at_.scale, at, buffers);
+        s[n][e] = seen ? s[n][e] : -infinity();
       }
   }
 
