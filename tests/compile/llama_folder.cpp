@@ -47,6 +47,8 @@ json config_of(const FolderKind& kind) {
                               {"low_freq_factor", 1.0},
                               {"high_freq_factor", 4.0},
                               {"original_max_position_embeddings", 64}};
+  if (kind.device_size)
+    config["hidden_size"] = 128, config["intermediate_size"] = 192, config["head_dim"] = 64;
   if (kind.four_bit)
     config["quantization_config"] = {{"quant_method", "bitsandbytes"}, {"load_in_4bit", true}};
   return config;

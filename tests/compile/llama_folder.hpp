@@ -16,6 +16,8 @@ struct FolderKind {
   at::ScalarType type = at::kBFloat16;
   bool tied = false, llama3_rope = true, sharded = false;
   bool four_bit = false;  ///< linears, double-quantized by the rules of reference/nf4
+  bool device_size =
+      false;  ///< head size 64 and rows of whole 16-byte vectors, as the kernels of the GPU want
 };
 
 class LlamaFolder {

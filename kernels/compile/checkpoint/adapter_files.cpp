@@ -167,6 +167,9 @@ void write_adapters(const std::filesystem::path& folder, const AdapterDescriptio
   std::map<std::string, TensorToStore> tensors;
   for_each_adapter(program, [&](const Buffer& buffer) {
     const std::vector<float> all = values(buffer.name);
+    if (first_not_finite(std::as_bytes(std::span(all)), ElementType::kFloat32) >= 0)
+      throw std::runtime_error("expected finite adapters to write, found NaN or infinity in '" + buffer.name +
+                               "'; train with a smaller learning rate, or clip the gradients");
     auto begin = all.begin();
     for (const AdapterPart& part : parts_of_adapter(buffer)) {
       const auto end = begin + part.rows * part.columns;

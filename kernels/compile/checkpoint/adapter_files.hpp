@@ -55,7 +55,8 @@ struct AdapterDescription {
 };
 
 /// Writes both files into `folder`, which is made where it is missing; `values` gives each adapter buffer,
-/// f32. Tensors are f32. Throws std::runtime_error where a file cannot be written.
+/// f32. Tensors are f32. Throws std::runtime_error for values that are not finite and where a file cannot be
+/// written.
 void write_adapters(const std::filesystem::path& folder, const AdapterDescription& adapter,
                     const Program& program,
                     const std::function<std::vector<float>(const std::string& buffer)>& values);

@@ -56,7 +56,7 @@ class StepCheckpoint {
   void load(WeightSink& sink) const;
 
   /// adapter_config.json and adapter_model.safetensors of a trained step, as PEFT reads them. `values`: an
-  /// adapter buffer by its name, f32. Throws std::runtime_error where a file cannot be written.
+  /// adapter buffer by its name, f32. Throws std::runtime_error as write_adapters.
   void save_adapters(const std::filesystem::path& folder,
                      const std::function<std::vector<float>(const std::string& buffer)>& values) const;
 
