@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // qlora_train: a Hugging Face Llama and a file of token ids in, a PEFT adapter out, on this GPU. `--help`
 // says how; docs/compiled_step.md has an example.
+#include <cuda_runtime_api.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <stdexcept>
 
 #include "kernels/compile/checkpoint/device/token_lines.hpp"
 #include "kernels/compile/checkpoint/device/training.hpp"
@@ -64,6 +67,12 @@ float rate_of(const Options& o, int step) {
          (step <= o.warm_up ? at / rise : (steps + 1 - at) / std::max(steps + 1 - rise, 1.0f));
 }
 
+void require_gpu() {
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0)
+    throw std::runtime_error("expected a GPU, found none");
+}
+
 void run(Options& o) {
   const CheckpointOptions& c = o.training.checkpoint;
   const LlamaConfig config = read_llama_config(o.model / "config.json");
@@ -87,6 +96,7 @@ void run(Options& o) {
          .weight_decay = o.weight_decay,
          .largest_norm = o.largest_norm});
   };
+  require_gpu();
   const int steps = train_from_checkpoint(o.model, o.training, training, o.out);
   std::printf("%d steps; adapter in %s\n", steps, o.out.c_str());
 }
