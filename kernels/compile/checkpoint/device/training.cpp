@@ -4,33 +4,15 @@
 #include <stdexcept>
 #include <vector>
 
-#include "kernels/common/cuda_check.hpp"
-#include "kernels/compile/checkpoint/device/placed_weights.hpp"
-#include "kernels/compile/device/device_memory.hpp"
+#include "kernels/compile/checkpoint/device/device_weights.hpp"
 
 namespace assay::kernels::compile::checkpoint {
 
-// Destroyed from the last member to the first: the step's graph before the weights it reads.
-struct DeviceTrainee::Parts final : WeightOwner {
-  Parts(const Program& program, const DeviceStepOptions& options)
-      : step(program, options), sink(program, *this) {}
-  ~Parts() override = default;
+struct DeviceTrainee::Parts {
+  Parts(const Program& program, const DeviceStepOptions& options) : step(program, options), weights(step) {}
 
-  std::byte* allocate(std::size_t bytes) override {
-    return memory.emplace_back(std::make_unique<DeviceMemory>(bytes))->get();
-  }
-  void copy(std::byte* to, const void* from, std::size_t bytes) override {
-    ASSAY_CUDA_CHECK(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
-    is_complete = false;
-  }
-  void bind(const std::string& name, const void* data) override { step.bind(name, data); }
-  void bind(const std::string& name, const nf4::PackedWeights& weights) override { step.bind(name, weights); }
-  void set(const std::string& name, std::span<const float> adapter) override { step.set(name, adapter); }
-
-  std::vector<std::unique_ptr<DeviceMemory>> memory;
   DeviceStep step;
-  PlacedWeights sink;
-  bool is_complete = false;  ///< copies of the legacy stream, for which the step's does not wait
+  DeviceWeights weights;
 };
 
 DeviceTrainee::DeviceTrainee(const StepCheckpoint& checkpoint, const DeviceStepOptions& options)
@@ -38,16 +20,14 @@ DeviceTrainee::DeviceTrainee(const StepCheckpoint& checkpoint, const DeviceStepO
 DeviceTrainee::~DeviceTrainee() = default;
 
 WeightSink& DeviceTrainee::weights() {
-  return parts_->sink;
+  return parts_->weights.sink();
 }
 DeviceStep& DeviceTrainee::step() {
   return parts_->step;
 }
 
 void DeviceTrainee::run(const StepInputs& inputs) {
-  if (!parts_->is_complete)
-    ASSAY_CUDA_CHECK(cudaDeviceSynchronize());
-  parts_->is_complete = true;
+  parts_->weights.wait();
   parts_->step.load(inputs);
   parts_->step.run();
 }
