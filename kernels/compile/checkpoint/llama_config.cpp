@@ -28,9 +28,16 @@ void require_what_the_step_computes(const JsonObject& in) {
   in.require(!in.has("sliding_window"), "sliding_window", "null");
 }
 
+/// Larger ones are damage, and would be a list too long to make before it is noticed.
+constexpr std::int64_t kMostLayers = 4096, kMostOfOthers = 1 << 22;
+
 LlamaShape shape_of(const JsonObject& in) {
   LlamaShape s;
   s.layers = in.count("num_hidden_layers");
+  in.require(s.layers <= kMostLayers, "num_hidden_layers", "at most 4096");
+  for (const char* key :
+       {"hidden_size", "intermediate_size", "vocab_size", "num_attention_heads", "head_dim"})
+    in.require(in.count(key, 1) <= kMostOfOthers, key, "at most 2^22");
   s.hidden = in.count("hidden_size");
   s.intermediate = in.count("intermediate_size");
   s.vocab = in.count("vocab_size");

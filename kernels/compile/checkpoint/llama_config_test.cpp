@@ -101,6 +101,8 @@ TEST(LlamaConfig, what_the_step_does_not_compute_is_refused_by_key) {
       {"num_key_value_heads", 7},
       {"head_dim", 15},
       {"vocab_size", 0},
+      {"num_hidden_layers", 5000},
+      {"intermediate_size", 1 << 23},
       {"hidden_size", 2048.5},
       {"rms_norm_eps", 0.0},
       {"rope_theta", "many"},

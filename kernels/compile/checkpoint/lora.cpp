@@ -74,6 +74,7 @@ LoraSettings parse_adapter_config(std::string_view json_text) {
   for (const auto& [key, value] : object.items())
     in.require(std::ranges::find(kKnown, key) != kKnown.end() || asks_for_nothing(value), key,
                "null, false or nothing (the step does not do it)");
+  in.require(in.count("r") <= 1 << 16, "r", "at most 2^16");
   return {.rank = in.count("r"),
           .alpha = in.number("lora_alpha"),
           .rslora = in.flag("use_rslora", false),
