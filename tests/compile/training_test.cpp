@@ -164,8 +164,10 @@ TEST(GpuTraining, from_a_folder_to_an_adapter_follows_the_eager_step) {
   if (!kernels::testing::has_gpu())
     GTEST_SKIP() << "no GPU";
   expect_trains([](const StepCheckpoint& checkpoint, ComputeType compute) -> std::unique_ptr<Trainee> {
-    return std::make_unique<DeviceTrainee>(checkpoint,
-                                           DeviceStepOptions{.compute = compute, .fail_after_warm_up = true});
+    const LossScaling scaling{.initial = compute == ComputeType::kFloat16 ? 16.0f : 0.0f};
+    return std::make_unique<DeviceTrainee>(
+        checkpoint,
+        DeviceStepOptions{.compute = compute, .loss_scaling = scaling, .fail_after_warm_up = true});
   });
 }
 

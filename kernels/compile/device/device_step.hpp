@@ -31,6 +31,7 @@ struct DeviceStepOptions {
   ComputeType compute = ComputeType::kBfloat16;  ///< f16 or bf16
   std::int64_t longest_sequence = 0;             ///< 0: all of the step's tokens
   std::int64_t chunk_rows = 0;                   ///< of logits; 0: chunk_plan's choice
+  LossScaling loss_scaling = {};                 ///< get("loss_scaler") shows its state (LossScaler)
   std::filesystem::path program_cache = {};  ///< compiled attention programs between processes; empty: none
   /// Throws at the first compilation, search or capture after warm-up, and says why it would have come to it.
   bool fail_after_warm_up = false;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 
 #include "kernels/compile/checkpoint/device/token_lines.hpp"
@@ -23,6 +24,7 @@ struct Options {
   int steps = 0, warm_up = 0;
   float learning_rate = 2e-4f, weight_decay = 0.0f, largest_norm = 1.0f;
   int report_every = 10;
+  std::optional<float> loss_scale;
 };
 
 void add_options(CLI::App& app, Options& o) {
@@ -36,6 +38,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--longest", o.training.longest_sequence, "tokens of one sequence at most; 0: a step's");
   app.add_option("--steps", o.steps, "0: once over the file");
   app.add_option("--learning-rate", o.learning_rate, "highest; falls to 0 linearly");
+  app.add_option("--loss-scale", o.loss_scale, "initial one, a power of two; 0: none; f16 begins with 16");
   app.add_option("--warm-up", o.warm_up, "steps in which it rises");
   app.add_option("--weight-decay", o.weight_decay);
   app.add_option("--largest-norm", o.largest_norm, "of all gradients together; 0: any");
@@ -96,6 +99,7 @@ void run(Options& o) {
          .weight_decay = o.weight_decay,
          .largest_norm = o.largest_norm});
   };
+  o.training.loss_scaling.initial = o.loss_scale.value_or(c.compute == ElementType::kFloat16 ? 16.0f : 0.0f);
   require_gpu();
   const int steps = train_from_checkpoint(o.model, o.training, training, o.out);
   std::printf("%d steps; adapter in %s\n", steps, o.out.c_str());

@@ -62,6 +62,7 @@ int train_from_checkpoint(const std::filesystem::path& model, const DeviceTraini
   const StepCheckpoint checkpoint(model, options.checkpoint);
   DeviceTrainee trainee(checkpoint, {.compute = options.checkpoint.compute,
                                      .longest_sequence = options.longest_sequence,
+                                     .loss_scaling = options.loss_scaling,
                                      .program_cache = options.program_cache,
                                      .fail_after_warm_up = true});
   return train(checkpoint, trainee, training, adapter_out);

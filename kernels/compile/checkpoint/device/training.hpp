@@ -65,6 +65,7 @@ struct DeviceTraining {
   CheckpointOptions checkpoint;
   std::int64_t longest_sequence = 0;         ///< 0: all of the step's tokens
   std::filesystem::path program_cache = {};  ///< DeviceStepOptions
+  LossScaling loss_scaling = {};  ///< none; for f16 an initial scale of 16 does what GradScaler's does
 };
 
 /// The same on the current GPU. Computes in f16 or bf16.
