@@ -8,6 +8,7 @@
 #include <set>
 
 #include "tests/compile/gpu_step.hpp"
+#include "tests/compile/loss_scaling_cases.hpp"
 #include "tests/compile/step_cases.hpp"
 
 namespace assay::testing {
@@ -51,6 +52,12 @@ TEST_F(GpuDeviceStepCalls, all_policies_have_the_same_bits) {
 }
 TEST_F(GpuDeviceStepCalls, replays_from_one_state_have_the_same_bits) {
   expect_runs_repeat(make_gpu_step);
+}
+TEST_F(GpuDeviceStepCalls, scaled_losses_follow_the_eager_run) {
+  expect_scaled_steps_follow(make_gpu_step);
+}
+TEST_F(GpuDeviceStepCalls, a_scale_that_overflows_moves_nothing_and_halves) {
+  expect_overflow_skips_and_backs_off(make_gpu_step);
 }
 TEST_F(GpuDeviceStepCalls, a_learning_rate_baked_into_the_graph_is_seen) {
   expect_baked_rate_is_seen(make_gpu_step);

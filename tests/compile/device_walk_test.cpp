@@ -4,6 +4,7 @@
 // cases (device_step_gpu_test.cpp) ask the same of the kernels themselves.
 #include <gtest/gtest.h>
 
+#include "tests/compile/loss_scaling_cases.hpp"
 #include "tests/compile/step_cases.hpp"
 
 namespace assay::testing {
@@ -29,6 +30,12 @@ TEST(DeviceWalkStep, padding_changes_nothing) {
 }
 TEST(DeviceWalkStep, all_policies_have_the_same_bits) {
   expect_policies_agree(make_host_step);
+}
+TEST(DeviceWalkStep, scaled_losses_follow_the_eager_run) {
+  expect_scaled_steps_follow(make_host_step);
+}
+TEST(DeviceWalkStep, a_scale_that_overflows_moves_nothing_and_halves) {
+  expect_overflow_skips_and_backs_off(make_host_step);
 }
 TEST(DeviceWalkStep, a_learning_rate_baked_into_the_list_is_seen) {
   expect_baked_rate_is_seen(make_host_step);

@@ -9,6 +9,7 @@ GpuStep::GpuStep(StepSetup setup, const FrozenWeights& weights)
     : step_(std::move(setup.program), {.compute = setup.compute,
                                        .longest_sequence = setup.longest_sequence,
                                        .chunk_rows = setup.chunk_rows,
+                                       .loss_scaling = setup.loss_scaling,
                                        .program_cache = {},
                                        .fail_after_warm_up = setup.fail_after_warm_up}) {
   for (const auto& [name, bytes] : weights.dense) {

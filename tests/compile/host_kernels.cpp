@@ -161,6 +161,18 @@ void HostKernels::square_sum(const SquareSum& a) {
   *a.sum = static_cast<float>(sum);
 }
 
+void HostKernels::begin_loss_scaling(const BeginLossScaling& a) {
+  a.scaler->scale = std::ldexp(a.initial, static_cast<int>(a.scaler->exponent));
+  *a.gradient_factor = *a.mean_scale / a.scaler->scale;
+}
+void HostKernels::end_loss_scaling(const EndLossScaling& a) {
+  std::copy_n(a.settings, 4, a.settings_of_step);
+  a.settings_of_step[1] = std::max(a.settings[1] - a.scaler->skipped, 1.0f);
+  if (a.settings[3] == 0.0f)
+    a.settings_of_step[3] = kAnyNorm;
+  *a.scaler = after_step(*a.scaler, std::isfinite(*a.square_sum), a.growth_interval);
+}
+
 void HostKernels::adamw(const AdamWArgs& a) {
   const float rate = a.settings[0], step = a.settings[1], decay = a.settings[2], largest = a.settings[3];
   if (largest > 0 && !std::isfinite(*a.square_sum))

@@ -34,6 +34,8 @@ class HostKernels : public kernels::compile::StepKernels {
   void scale(const kernels::compile::Scale& args) override;
   void mean_loss(const kernels::compile::MeanLoss& args) override;
   void square_sum(const kernels::compile::SquareSum& args) override;
+  void begin_loss_scaling(const kernels::compile::BeginLossScaling& args) override;
+  void end_loss_scaling(const kernels::compile::EndLossScaling& args) override;
   void adamw(const kernels::compile::AdamWArgs& args) override;
 
   explicit HostKernels(kernels::compile::ComputeType type) : type_(type) {}

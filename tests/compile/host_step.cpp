@@ -27,7 +27,8 @@ class HostStep final : public StepUnderTest {
       : weights_(std::move(weights)),
         plan_(std::move(setup.program), {.compute = setup.compute,
                                          .longest_sequence = setup.longest_sequence,
-                                         .chunk_rows = setup.chunk_rows}),
+                                         .chunk_rows = setup.chunk_rows,
+                                         .loss_scaling = setup.loss_scaling}),
         memory_(static_cast<std::byte*>(std::aligned_alloc(256, plan_.layout().bytes))),
         kernels_(std::move(kernels)) {
     if (memory_ == nullptr)

@@ -31,6 +31,7 @@ struct StepSetup {
   kernels::compile::ComputeType compute = kernels::compile::ComputeType::kBfloat16;
   std::int64_t longest_sequence = 0, chunk_rows = 0;
   bool fail_after_warm_up = true;
+  kernels::compile::LossScaling loss_scaling = {};
 };
 
 class StepUnderTest {

@@ -50,6 +50,10 @@ class CudaKernels final : public StepKernels {
   void square_sum(const SquareSum& args) override {
     compile::square_sum(args.values, args.count, args.workspace, args.sum, stream_);
   }
+  void begin_loss_scaling(const BeginLossScaling& args) override {
+    compile::begin_loss_scaling(args, stream_);
+  }
+  void end_loss_scaling(const EndLossScaling& args) override { compile::end_loss_scaling(args, stream_); }
   void adamw(const AdamWArgs& args) override { compile::adamw(args, stream_); }
 
  private:

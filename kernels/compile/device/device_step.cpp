@@ -41,7 +41,8 @@ struct DeviceStep::Device {
 DeviceStep::DeviceStep(Program program, const DeviceStepOptions& options)
     : plan_(std::move(program), {.compute = options.compute,
                                  .longest_sequence = options.longest_sequence,
-                                 .chunk_rows = options.chunk_rows}),
+                                 .chunk_rows = options.chunk_rows,
+                                 .loss_scaling = options.loss_scaling}),
       watch_(options.fail_after_warm_up),
       device_(std::make_unique<Device>(plan_, options)) {
   if (!options.program_cache.empty())
@@ -152,9 +153,12 @@ void DeviceStep::make_ready() {
       device_->kernels.search_all(searches);
       walk(plan_, device_->kernels, WalkPart::kWithoutAdamW);
     }
-    // AdamW's code is loaded on memory that nobody reads: a few elements of the products' workspace.
+    // AdamW's code is loaded on memory that nobody reads: a few elements of the products' workspace. So is
+    // that of the loss scaling's end.
     ASSAY_CUDA_CHECK(cudaMemsetAsync(plan_.workspace(), 0, 5 * 256, stream()));
     device_->kernels.adamw(plan_.adamw_on_scratch());
+    if (plan_.scales_loss())
+      device_->kernels.end_loss_scaling(plan_.end_loss_scaling_on_scratch());
   }
   watch_.capture(stale_.empty() ? "the first" : stale_);
   if (device_->graph.is_captured())

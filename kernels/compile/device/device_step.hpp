@@ -31,6 +31,7 @@ struct DeviceStepOptions {
   ComputeType compute = ComputeType::kBfloat16;  ///< f16 or bf16
   std::int64_t longest_sequence = 0;             ///< 0: all of the step's tokens
   std::int64_t chunk_rows = 0;                   ///< of logits; 0: chunk_plan's choice
+  LossScaling loss_scaling = {};                 ///< get("loss_scaler") shows its state (LossScaler)
   /// A folder of what one process finds out for the next: compiled attention programs, and winners among
   /// products for the whole process (keep_matmul_winners). Empty: none.
   std::filesystem::path program_cache = {};

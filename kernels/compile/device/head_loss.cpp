@@ -55,6 +55,8 @@ void head_loss(const StepPlan& plan, std::size_t index, StepKernels& kernels) {
   const auto row_bytes = static_cast<std::int64_t>(llama::size_of(bound.compute)) * shape.hidden;
 
   kernels.find_loss_scale({.labels = labels, .rows = shape.rows, .ignore_index = -100, .scale = scale});
+  if (plan.scales_loss())
+    kernels.begin_loss_scaling(plan.begin_loss_scaling());
   for (std::int64_t begin = 0; begin < shape.rows; begin += plan.chunk_rows()) {
     const std::int64_t rows = std::min(plan.chunk_rows(), shape.rows - begin);
     MatmulArgs product = plan.with_workspace({});
@@ -73,6 +75,7 @@ void head_loss(const StepPlan& plan, std::size_t index, StepKernels& kernels) {
                    .bias = nullptr,
                    .transform = {}};
     pass.labels = labels + begin, pass.loss = losses + begin;
+    pass.gradient_scale = plan.scales_loss() ? &plan.loss_scaler()->scale : nullptr;
     kernels.cross_entropy_pass(pass);
     product.a = scratch, product.d = bound.address(op.out[1]) + begin * row_bytes;
     product.m = rows, product.n = shape.hidden, product.k = shape.vocab;

@@ -26,8 +26,8 @@ std::int64_t head_loss_chunk(const HeadLossShape& shape, std::int64_t asked);
 /// Logits of a chunk, the loss of every row.
 std::size_t head_loss_scratch_bytes(const HeadLossShape& shape, std::int64_t chunk_rows, ComputeType type);
 
-/// loss = mean over the labels that are not −100 (0 without any), dh = gradient of the sum; the plan's loss
-/// scale = 1 / number of those labels.
+/// loss = mean over the labels that are not −100 (0 without any), dh = gradient of the sum, times the loss
+/// scaler's scale where there is one; the plan's loss scale = 1 / number of those labels.
 void head_loss(const StepPlan& plan, std::size_t op, StepKernels& kernels);
 
 }  // namespace assay::kernels::compile

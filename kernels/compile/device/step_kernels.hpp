@@ -10,6 +10,7 @@
 #include "kernels/backprop/softmax_pass.hpp"
 #include "kernels/common/matmul.hpp"
 #include "kernels/compile/adamw.hpp"
+#include "kernels/compile/device/loss_scaling.hpp"
 #include "kernels/compile/device/small_kernels.hpp"
 #include "kernels/llama/rms_norm.hpp"
 #include "kernels/llama/rope.hpp"
@@ -46,6 +47,8 @@ class StepKernels {
   virtual void scale(const Scale& args) = 0;
   virtual void mean_loss(const MeanLoss& args) = 0;
   virtual void square_sum(const SquareSum& args) = 0;
+  virtual void begin_loss_scaling(const BeginLossScaling& args) = 0;
+  virtual void end_loss_scaling(const EndLossScaling& args) = 0;
   virtual void adamw(const AdamWArgs& args) = 0;
 };
 

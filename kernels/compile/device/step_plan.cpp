@@ -20,11 +20,16 @@ std::size_t aligned(std::size_t bytes) {
   return (bytes + 255) / 256 * 256;
 }
 
-// The scratch that is alive throughout: products' workspace, loss scale, partial square sums, block mask.
+// The scratch that is alive throughout: products' workspace, scalars (from kLossScale on), partial square
+// sums, block mask.
 constexpr std::size_t kLossScale = kMatmulWorkspaceBytes, kSquareSum = kLossScale + 256;
 std::size_t block_mask_offset() {
   return kSquareSum + aligned(square_sum_workspace_bytes());
 }
+
+// Scalars of a step: 1 / labels, the gradients' factor with a loss scaling, the settings that AdamW reads
+// then.
+constexpr int kGradientFactor = 4, kSettingsOfStep = 8;
 
 int find_first(const Program& program, OpKind kind) {
   for (std::size_t i = 0; i < program.ops.size(); ++i)
@@ -52,6 +57,12 @@ StepPlan::StepPlan(Program program, const PlanOptions& options)
       first_attention_(find_first(bound_.program, OpKind::kAttention)) {
   bound_.addresses.assign(bound_.program.buffers.size(), nullptr);
   attention_type(options.compute);  // refuses f32
+  check(options.loss_scaling);
+  if (options.loss_scaling.initial != 0.0f) {
+    loss_scaler_ = static_cast<int>(bound_.program.buffers.size());
+    bound_.program.buffers.push_back({"loss_scaler", Role::kResult, Element::kFloat32, 4, 1});
+    bound_.addresses.push_back(nullptr);
+  }
   const std::int64_t tokens =
       bound_.program.buffers[static_cast<std::size_t>(bound_.program.find("tokens"))].rows;
   if (options.longest_sequence < 0 || options.longest_sequence > tokens ||
@@ -214,13 +225,38 @@ SquareSum StepPlan::square_sum() const {
           .sum = bound_.at<float>({.buffer = optimizer_.square_sum})};
 }
 
-float* StepPlan::loss_scale() const {
+float* StepPlan::step_scalars() const {
   return reinterpret_cast<float*>(workspace() + kLossScale);
+}
+float* StepPlan::loss_scale() const {
+  return step_scalars();
+}
+LossScaler* StepPlan::loss_scaler() const {
+  return bound_.at<LossScaler>({.buffer = loss_scaler_});
+}
+BeginLossScaling StepPlan::begin_loss_scaling() const {
+  return {.scaler = loss_scaler(),
+          .initial = options_.loss_scaling.initial,
+          .mean_scale = loss_scale(),
+          .gradient_factor = step_scalars() + kGradientFactor};
+}
+EndLossScaling StepPlan::end_loss_scaling() const {
+  return {.scaler = loss_scaler(),
+          .growth_interval = options_.loss_scaling.growth_interval,
+          .square_sum = bound_.at<float>({.buffer = optimizer_.square_sum}),
+          .settings = bound_.at<float>({.buffer = optimizer_.settings}),
+          .settings_of_step = step_scalars() + kSettingsOfStep};
+}
+EndLossScaling StepPlan::end_loss_scaling_on_scratch() const {
+  EndLossScaling args = end_loss_scaling();
+  args.scaler = reinterpret_cast<LossScaler*>(workspace());
+  args.settings_of_step = reinterpret_cast<float*>(workspace() + 256);
+  return args;
 }
 Scale StepPlan::gradient_scale() const {
   return {.values = reinterpret_cast<float*>(memory_ + layout_.slabs.gradient),
           .count = layout_.slabs.count,
-          .factor = loss_scale()};
+          .factor = scales_loss() ? step_scalars() + kGradientFactor : loss_scale()};
 }
 
 AdamWArgs StepPlan::adamw() const {
@@ -232,7 +268,8 @@ AdamWArgs StepPlan::adamw() const {
           .square = reinterpret_cast<float*>(memory_ + slabs.square),
           .copy = memory_ + slabs.copy,
           .copy_type = copy_type(options_.compute),
-          .settings = bound_.at<float>({.buffer = optimizer_.settings}),
+          .settings = scales_loss() ? step_scalars() + kSettingsOfStep
+                                    : bound_.at<float>({.buffer = optimizer_.settings}),
           .square_sum = bound_.at<float>({.buffer = optimizer_.square_sum})};
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "kernels/compile/device/layout.hpp"
+#include "kernels/compile/device/loss_scaling.hpp"
 #include "kernels/compile/device/op_arguments.hpp"
 #include "kernels/compile/device/optimizer_run.hpp"
 
@@ -16,6 +17,7 @@ struct PlanOptions {
   ComputeType compute = ComputeType::kBfloat16;
   std::int64_t longest_sequence = 0;  ///< capacity of one sequence, tokens; 0: all of the step's
   std::int64_t chunk_rows = 0;        ///< rows of logits at a time; 0: chunk_plan's choice
+  LossScaling loss_scaling = {};      ///< with one the list has a result more, "loss_scaler" [4]
 };
 
 class StepPlan {
@@ -54,8 +56,15 @@ class StepPlan {
   AdamWArgs adamw() const;
   /// 1 / number of labels that count, on the device from kHeadLoss to the end of the step.
   float* loss_scale() const;
-  /// The adapters' gradients from those of the losses' sum to those of their mean.
+  /// The adapters' gradients from those of the (scaled) losses' sum to those of their mean.
   Scale gradient_scale() const;
+  /// With a loss scaling only.
+  bool scales_loss() const { return loss_scaler_ >= 0; }
+  LossScaler* loss_scaler() const;
+  BeginLossScaling begin_loss_scaling() const;
+  EndLossScaling end_loss_scaling() const;
+  /// The same kernel over memory that nobody reads.
+  EndLossScaling end_loss_scaling_on_scratch() const;
   /// The same kernel over 64 elements at the beginning of the products' workspace, five arrays 256 bytes
   /// apart.
   AdamWArgs adamw_on_scratch() const;
@@ -67,12 +76,14 @@ class StepPlan {
   attention::View view(const Operand& operand) const;
   std::size_t scratch_bytes(const Op& op) const;
   Buffer& frozen(const std::string& name, int& index);
+  float* step_scalars() const;
 
   PlanOptions options_;
   BoundProgram bound_;
   OptimizerRun optimizer_;
   attention::Mods mods_;
   int first_attention_ = -1;  ///< an operation; they all have one shape
+  int loss_scaler_ = -1;      ///< a buffer
   std::int64_t longest_ = 0, chunk_rows_ = 0;
   StepLayout layout_;
   std::byte* memory_ = nullptr;

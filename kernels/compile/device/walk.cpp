@@ -44,6 +44,8 @@ class Walk {
         kernels_.scale(plan_.gradient_scale());
         return kernels_.square_sum(plan_.square_sum());
       case OpKind::kAdamW:
+        if (plan_.scales_loss())
+          kernels_.end_loss_scaling(plan_.end_loss_scaling());
         return kernels_.adamw(plan_.adamw());
     }
     throw std::logic_error("device step: unknown operation " + std::to_string(static_cast<int>(op.kind)));

@@ -10,7 +10,8 @@ namespace assay::kernels::compile::bench {
 namespace {
 
 constexpr const char* kUsage =
-    "compiled_step_bench [--shape 8b|1b|tiny] [--batch N] [--length L] [--packed seeded|FILE]\n"
+    "compiled_step_bench [--shape 8b|1b|tiny | --model FOLDER [--adapter-out FOLDER]] [--batch N] [--length "
+    "L] [--packed seeded|FILE]\n"
     "  [--keep everything|products|attention|input] [--type bf16|f16] [--base nf4|dense] [--rank R]\n"
     "  [--adapters begin|end] [--chunk-rows N] [--steps N] [--cache FOLDER] [--json FILE] [--profile]\n";
 
@@ -94,6 +95,8 @@ BenchOptions parse_options(std::span<const char* const> words) {
       {"--rank", [&](auto& name, auto& word) { o.rank = number(name, word, 1); }},
       {"--chunk-rows", [&](auto& name, auto& word) { o.chunk_rows = number(name, word, 1); }},
       {"--steps", [&](auto& name, auto& word) { o.steps = static_cast<int>(number(name, word, 1)); }},
+      {"--model", [&](auto&, auto& word) { o.model = word; }},
+      {"--adapter-out", [&](auto&, auto& word) { o.adapter_out = word; }},
       {"--json", [&](auto&, auto& word) { o.json = word; }},
       {"--cache", [&](auto&, auto& word) { o.cache = word; }}};
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -109,6 +112,10 @@ BenchOptions parse_options(std::span<const char* const> words) {
       throw refuse("a value behind " + name, "none");
     option->second(name, words[i]);
   }
+  if (!o.adapter_out.empty() && o.model.empty())
+    throw refuse("--model beside --adapter-out", "none");
+  if (!o.model.empty())
+    o.shape = o.model.string();
   return o;
 }
 

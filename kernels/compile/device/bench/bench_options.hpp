@@ -12,7 +12,9 @@
 namespace assay::kernels::compile::bench {
 
 struct BenchOptions {
-  std::string shape = "tiny";  ///< 8b, 1b or tiny
+  std::string shape = "tiny";  ///< 8b, 1b or tiny; with a model its folder
+  /// Hugging Face folder whose Llama it is instead, and where its adapter goes after the steps; empty: none.
+  std::filesystem::path model = {}, adapter_out = {};
   std::int64_t batch = 2, length = 2048;
   /// Empty: `batch` sequences of `length` in every step. "seeded": another random mix of lengths in every
   /// step, of at most batch · length tokens. Else a file, whose every line is the lengths of one step.

@@ -33,6 +33,14 @@ TEST(BenchOptions, words_become_options) {
   EXPECT_EQ(o.json, "out.json");
 }
 
+TEST(BenchOptions, a_model_stands_where_the_shape_stood) {
+  const BenchOptions o = parse({"--model", "some/Llama", "--adapter-out", "adapter"});
+  EXPECT_EQ(o.model, "some/Llama");
+  EXPECT_EQ(o.shape, "some/Llama");
+  EXPECT_EQ(o.adapter_out, "adapter");
+  EXPECT_THROW(parse({"--adapter-out", "adapter"}), std::invalid_argument);
+}
+
 TEST(BenchOptions, what_is_not_an_option_is_refused) {
   const std::vector<std::vector<const char*>> all = {{"--shape", "70b"},
                                                      {"--steps", "0"},

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// compiled_step_bench: a captured QLoRA step with random weights on this GPU. Milliseconds a step (CUDA
-// events around input copy and graph, median), tokens a second, memory, time to the first step, counters, the
-// products found, and on request what each kind of operation takes. `--json` keeps it; usage:
-// bench_options.cpp.
+// compiled_step_bench: a captured QLoRA step with random weights, or a checkpoint's, on this GPU.
+// Milliseconds a step (CUDA events around input copy and graph, median), tokens a second, memory, time to the
+// first step, counters, the products found, and on request what each kind of operation takes. `--json` keeps
+// it; usage: bench_options.cpp.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -13,9 +13,12 @@
 #include <iostream>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include "kernels/common/cuda_check.hpp"
+#include "kernels/compile/checkpoint/device/device_weights.hpp"
+#include "kernels/compile/checkpoint/step_checkpoint.hpp"
 #include "kernels/compile/device/bench/bench_options.hpp"
 #include "kernels/compile/device/bench/length_mix.hpp"
 #include "kernels/compile/device/bench/random_weights.hpp"
@@ -116,11 +119,48 @@ Timings time_steps(DeviceStep& step, const std::vector<Lengths>& lengths, std::i
   return timings;
 }
 
+/// Products like whole tiles of rows.
+std::int64_t step_tokens(const MixCapacity& capacity) {
+  return (capacity.tokens + 127) / 128 * 128;
+}
+
+/// None without --model.
+std::optional<checkpoint::StepCheckpoint> open_checkpoint(const BenchOptions& options,
+                                                          const MixCapacity& capacity) {
+  if (options.model.empty())
+    return std::nullopt;
+  checkpoint::CheckpointOptions asked;
+  asked.tokens = step_tokens(capacity), asked.sequences = capacity.sequences;
+  asked.compute = options.compute, asked.keep = options.keep;
+  asked.packed_base = options.packed_base, asked.adapters_begin = options.adapters_begin;
+  asked.lora.rank = options.rank, asked.lora.alpha = 2.0 * static_cast<double>(options.rank);
+  return checkpoint::StepCheckpoint(options.model, asked);
+}
+
+/// A checkpoint's, or random ones.
+struct Weights {
+  std::unique_ptr<DeviceMemory> random = {};
+  std::unique_ptr<checkpoint::DeviceWeights> loaded = {};
+
+  std::size_t bytes() const { return random ? random->bytes() : loaded->bytes(); }
+};
+Weights bind_weights(DeviceStep& step, const std::optional<checkpoint::StepCheckpoint>& model,
+                     const BenchOptions& options) {
+  if (!model) {
+    Weights weights{.random = bind_random_weights(step, rope_theta(options.shape))};
+    set_random_adapters(step);
+    return weights;
+  }
+  Weights weights{.loaded = std::make_unique<checkpoint::DeviceWeights>(step)};
+  model->load(weights.loaded->sink());
+  weights.loaded->wait();
+  return weights;
+}
+
 StepOptions step_options(const BenchOptions& options, const MixCapacity& capacity) {
   StepOptions step;
   step.shape = shape_of(options);
-  // Products like whole tiles of rows.
-  step.tokens = (capacity.tokens + 127) / 128 * 128;
+  step.tokens = step_tokens(capacity);
   step.sequences = capacity.sequences;
   step.lora_scale = 2.0;
   step.keep = options.keep;
@@ -138,28 +178,31 @@ Json measure(const BenchOptions& options) {
   const Clock::time_point begin = Clock::now();
   const std::vector<Lengths> lengths = lengths_of_steps(options, options.steps + kWarmUpSteps);
   const MixCapacity capacity = capacity_of(lengths);
-  const StepOptions list = step_options(options, capacity);
+  const auto model = open_checkpoint(options, capacity);
+  const StepOptions list = model ? model->step_options() : step_options(options, capacity);
   DeviceStep step(step_program(list), {.compute = options.compute,
                                        .longest_sequence = capacity.longest,
                                        .chunk_rows = options.chunk_rows,
                                        .program_cache = options.cache,
                                        .fail_after_warm_up = true});
-  const auto weights = bind_random_weights(step, rope_theta(options.shape));
-  set_random_adapters(step);
+  const Weights weights = bind_weights(step, model, options);
   const double ready_s = seconds_since(begin);
   const Timings timings = time_steps(step, lengths, list.shape.vocab, begin);
   const std::size_t used = free_before - free_bytes();
+  if (!options.adapter_out.empty())
+    model->save_adapters(options.adapter_out, [&](const std::string& name) { return step.get(name); });
 
   Json result = described(options, capacity);
   result["step_ms_median"] = timings.median_ms();
   result["step_ms"] = timings.ms;
   result["tokens_per_s"] = timings.tokens_per_s();
+  result["ready_s"] = ready_s;  // weights loaded or made
   result["first_step_s"] = timings.first_step_s;
   result["first_step_without_weights_s"] = timings.first_step_s - ready_s;
   result["device_bytes"] = used;
   result["arena_bytes"] = step.plan().layout().arena_bytes;
   result["step_bytes"] = step.plan().layout().bytes;
-  result["weight_bytes"] = weights->bytes();
+  result["weight_bytes"] = weights.bytes();
   result["chunk_rows"] = step.plan().chunk_rows();
   result["operations"] = step.plan().program().ops.size();
   result["graph_nodes"] = step.graph_nodes();
