@@ -4,6 +4,7 @@
 // Linears that read the same x share one u (their A lie one below the other), so A costs one product.
 #include "kernels/compile/step_program.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -113,7 +114,8 @@ class StepBuilder {
   LayerValues available(std::int64_t i) {
     LayerValues values = layers_[static_cast<std::size_t>(i)];
     const LayerBuffers& layer = build_.layer(i);
-    switch (options_.keep) {
+    const bool by_layer = !options_.keep_by_layer.empty();
+    switch (by_layer ? options_.keep_by_layer[static_cast<std::size_t>(i)] : options_.keep) {
       case Keep::kEverything:
         return values;
       case Keep::kProducts:
@@ -197,10 +199,23 @@ Program step_program(const StepOptions& options) {
                                 std::to_string(options.sequences));
   // Refuses shapes that do not fit, and no tokens.
   estimate_step(options.shape, {.count = options.tokens, .sequence = options.tokens}, options.keep, 1);
+  if (!options.keep_by_layer.empty() && std::ssize(options.keep_by_layer) != options.shape.layers)
+    throw std::invalid_argument("step program: expected a policy for each of " +
+                                std::to_string(options.shape.layers) + " layers, found " +
+                                std::to_string(options.keep_by_layer.size()));
   if (options.shape.head_dim % 2 != 0)
     throw std::invalid_argument("step program: expected an even head size, found " +
                                 std::to_string(options.shape.head_dim));
   return StepBuilder(options).program();
+}
+
+std::vector<Keep> keep_less_first(std::int64_t layers, std::int64_t count, Keep lean, Keep rest) {
+  if (count < 0 || count > layers)
+    throw std::invalid_argument("keep_less_first: expected 0 to " + std::to_string(layers) +
+                                " layers that keep less, found " + std::to_string(count));
+  std::vector<Keep> keep(static_cast<std::size_t>(layers), rest);
+  std::fill_n(keep.begin(), count, lean);
+  return keep;
 }
 
 }  // namespace assay::kernels::compile

@@ -2,6 +2,8 @@
 // The training step of a QLoRA Llama written down: forward, loss, backward of the adapters, clipping, AdamW.
 #pragma once
 
+#include <vector>
+
 #include "kernels/compile/program.hpp"
 #include "kernels/compile/step_estimate.hpp"
 
@@ -12,6 +14,9 @@ struct StepOptions {
   std::int64_t tokens = 0, sequences = 0;  ///< packed: boundaries say where each sequence begins
   double lora_scale = 1.0, norm_epsilon = 1e-5;
   Keep keep = Keep::kEverything;
+  /// Instead of `keep`, one for each layer. Layers that keep least go first: backward comes to them last,
+  /// when the others' values are gone, so what is made again finds room.
+  std::vector<Keep> keep_by_layer = {};
   bool packed_base =
       true;  ///< linears are NF4 and decoded before each use; else they are of the compute type
   /// Which of a sum's products begins it. The adapter's is bound by bytes, the base's by FLOP: begun by the
@@ -31,5 +36,9 @@ struct StepOptions {
 /// Adds no operation whose result nobody reads: the first layer's input has no gradient. Throws
 /// std::invalid_argument for shapes that do not fit.
 Program step_program(const StepOptions& options);
+
+/// The first `count` of `layers` keep `lean`, the others `rest`. Throws std::invalid_argument for a count
+/// outside of 0 … layers.
+std::vector<Keep> keep_less_first(std::int64_t layers, std::int64_t count, Keep lean, Keep rest);
 
 }  // namespace assay::kernels::compile

@@ -120,6 +120,13 @@ void expect_policies_agree(const MakeStep& make) {
     const auto again = other.make(make, other.setup());
     expect_same(kept, other.trace(*again, 2), name_of(other.c));
   }
+  for (const auto& [first, rest] :
+       {std::pair(Keep::kAttention, Keep::kProducts), std::pair(Keep::kProducts, Keep::kEverything),
+        std::pair(Keep::kInput, Keep::kEverything)}) {
+    const Parity mixed({.keep = rest, .first = first});
+    const auto again = mixed.make(make, mixed.setup());
+    expect_same(kept, mixed.trace(*again, 2), name_of(mixed.c));
+  }
 }
 
 void expect_runs_repeat(const MakeStep& make) {

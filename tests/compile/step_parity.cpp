@@ -82,6 +82,7 @@ std::string name_of(const ParityCase& c) {
   const char* const keeps[] = {"everything", "products", "attention", "input"};
   return std::string(c.compute == ComputeType::kFloat16 ? "f16" : "bf16") + (c.packed ? "_nf4" : "_dense") +
          (c.tied ? "_tied" : "_untied") + "_keep_" + keeps[static_cast<int>(c.keep)] +
+         (c.first ? std::string("_first_") + keeps[static_cast<int>(*c.first)] : "") +
          (c.padding > 0 ? "_padded" : "_full");
 }
 
@@ -93,6 +94,7 @@ std::vector<ParityCase> parity_cases() {
         cases.push_back({.tied = keep == Keep::kInput, .packed = packed, .keep = keep, .compute = compute});
   cases.push_back({.keep = Keep::kProducts});
   cases.push_back({.keep = Keep::kAttention});
+  cases.push_back({.keep = Keep::kProducts, .first = Keep::kAttention});
   cases.push_back({.padding = 0, .chunk_rows = 0});
   return cases;
 }
@@ -115,6 +117,8 @@ at::ScalarType Parity::scalar_type() const {
 
 StepSetup Parity::setup(const std::function<void(Program&)>& change) const {
   StepOptions options = options_of(problem, c.keep, c.packed);
+  if (c.first)
+    options.keep_by_layer = keep_less_first(options.shape.layers, 1, *c.first, c.keep);
   options.tokens += c.padding;
   options.sequences += c.padding > 0 ? 2 : 0;
   StepSetup setup{.program = step_program(options), .compute = c.compute, .chunk_rows = c.chunk_rows};

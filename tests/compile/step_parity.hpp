@@ -3,6 +3,7 @@
 // and of the GPU call the same functions.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ struct ParityCase {
   bool tied = false, packed = true;
   kernels::compile::Keep keep = kernels::compile::Keep::kEverything;
   kernels::compile::ComputeType compute = kernels::compile::ComputeType::kBfloat16;
-  std::int64_t padding = 55;     ///< tokens of capacity that the inputs leave
-  std::int64_t chunk_rows = 96;  ///< of logits: several chunks, the last one shorter
+  std::optional<kernels::compile::Keep> first = {};  ///< of the first layer alone
+  std::int64_t padding = 55;                         ///< tokens of capacity that the inputs leave
+  std::int64_t chunk_rows = 96;                      ///< of logits: several chunks, the last one shorter
 };
 std::string name_of(const ParityCase& c);
 /// Types, bases, policies, tied heads, with and without padding: a few more than one of each.

@@ -130,6 +130,41 @@ TEST(StepProgram, the_arena_of_an_8b_step_is_what_the_estimate_says) {
   }
 }
 
+TEST(StepProgram, each_layer_that_keeps_less_gives_its_share_of_the_arena) {
+  StepOptions options;
+  options.shape = {.layers = 8,
+                   .hidden = 512,
+                   .intermediate = 1792,
+                   .heads = 8,
+                   .kv_heads = 2,
+                   .head_dim = 64,
+                   .vocab = 1024};
+  options.tokens = 1024, options.sequences = 2;
+  std::vector<double> bytes;
+  for (std::int64_t lean = 0; lean <= options.shape.layers; ++lean) {
+    options.keep_by_layer = kernels::compile::keep_less_first(8, lean, Keep::kAttention, Keep::kProducts);
+    const auto lives = kernels::compile::arena_lives(kernels::compile::step_program(options), 2);
+    bytes.push_back(static_cast<double>(kernels::compile::plan_arena(lives.lives).bytes));
+  }
+  // Seven of eight, as backward of a last layer that keeps less makes its values again on top of all kept.
+  const double share = static_cast<double>((kernels::compile::kept_bytes(options.shape, Keep::kProducts) -
+                                            kernels::compile::kept_bytes(options.shape, Keep::kAttention)) *
+                                           options.tokens);
+  for (std::size_t lean = 1; lean < 8; ++lean)
+    EXPECT_NEAR(bytes[lean - 1] - bytes[lean], share, 0.1 * share) << lean;
+  EXPECT_LE(bytes[8], bytes[7]);
+}
+
+TEST(StepProgram, policies_for_another_number_of_layers_are_refused) {
+  StepOptions options = options_of(problem(false), Keep::kEverything, false);
+  options.keep_by_layer = {Keep::kInput};
+  EXPECT_THROW(kernels::compile::step_program(options), std::invalid_argument);
+  EXPECT_THROW(kernels::compile::keep_less_first(4, 5, Keep::kInput, Keep::kEverything),
+               std::invalid_argument);
+  EXPECT_THROW(kernels::compile::keep_less_first(4, -1, Keep::kInput, Keep::kEverything),
+               std::invalid_argument);
+}
+
 TEST(StepProgram, what_is_made_again_has_the_bits_it_had) {
   Problem p = problem(false);
   EagerStep whole = step_of(p, Keep::kEverything);

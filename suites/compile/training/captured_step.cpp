@@ -57,7 +57,7 @@ CapturedStep::CapturedStep(const TrainingPlan& plan, const Options& options)
   ASSAY_CUDA_CHECK(cudaFree(nullptr));  // the context's own memory is not the step's
   const std::size_t free_before = free_bytes();
   const Clock::time_point begin = Clock::now();
-  kernels::compile::StepOptions list = step_options(plan, options.keep);
+  kernels::compile::StepOptions list = step_options(plan, options.policy);
   if (options.sequences > 0)
     list.sequences = options.sequences;
   step_ = std::make_unique<DeviceStep>(

@@ -15,7 +15,7 @@ namespace assay::suites::compile {
 class CapturedStep {
  public:
   struct Options {
-    kernels::compile::Keep keep = kernels::compile::Keep::kEverything;
+    Policy policy = {};
     std::int64_t sequences = 0, longest = 0;  ///< the graph's capacities; 0: what the plan's batches need
     std::filesystem::path cache = {};         ///< of compiled attention programs; empty: none
   };

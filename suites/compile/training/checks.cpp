@@ -64,12 +64,11 @@ class EmptyFolder {
   fs::path path_;
 };
 
-PolicyRun run_policy(const TrainingPlan& plan, Keep keep, const fs::path& cache, double& first_loss) {
-  CapturedStep step(plan, {.keep = keep, .cache = cache});
-  first_loss = step.first_loss();
+PolicyRun run_policy(const TrainingPlan& plan, const Policy& policy, const fs::path& cache) {
+  CapturedStep step(plan, {.policy = policy, .cache = cache});
   step.time(2);
   const double seconds = step.time(2 * kStepsAPair) / (2 * kStepsAPair);
-  return {.keep = bench::name_of(keep),
+  return {.keep = policy.name(),
           .seconds = seconds,
           .bytes = step.device_bytes(),
           .first_step_s = step.first_step_s(),
@@ -100,18 +99,18 @@ std::vector<Lengths> mixes_of(const SpeedPlan& plan) {
 }
 
 /// For all of these mixes, and for the plan's own batches.
-CapturedStep::Options options_of(const SpeedPlan& plan, const std::vector<Lengths>& mixes, Keep keep,
-                                 const fs::path& cache) {
+CapturedStep::Options options_of(const SpeedPlan& plan, const std::vector<Lengths>& mixes,
+                                 const Policy& policy, const fs::path& cache) {
   const bench::MixCapacity capacity = bench::capacity_of(mixes);
-  return {.keep = keep,
+  return {.policy = policy,
           .sequences = std::max(capacity.sequences, plan.training.batch),
           .longest = std::max(capacity.longest, plan.training.length),
           .cache = cache};
 }
 
-PackedRun run_packed(const SpeedPlan& plan, Keep keep, const fs::path& cache) {
+PackedRun run_packed(const SpeedPlan& plan, const Policy& policy, const fs::path& cache) {
   const std::vector<Lengths> all = mixes_of(plan);
-  CapturedStep step(plan.training, options_of(plan, all, keep, cache));
+  CapturedStep step(plan.training, options_of(plan, all, policy, cache));
   PackedRun run{.mixes = plan.mixes};
   std::set<std::int64_t> lengths;
   const int a_pair = static_cast<int>(plan.mixes) / kPairs;
@@ -137,34 +136,64 @@ PackedRun run_packed(const SpeedPlan& plan, Keep keep, const fs::path& cache) {
   return run;
 }
 
-Keep keep_of(const std::string& name) {
-  for (const Keep keep : {Keep::kEverything, Keep::kProducts, Keep::kAttention, Keep::kInput})
-    if (bench::name_of(keep) == name)
-      return keep;
-  throw std::logic_error("unknown policy " + name);
+/// Policies that were run, from the one that keeps most on.
+struct Policies {
+  std::vector<Policy> policies;
+  std::vector<PolicyRun> runs;
+
+  void add(const TrainingPlan& plan, const Policy& policy, const fs::path& cache) {
+    policies.push_back(policy);
+    runs.push_back(run_policy(plan, policy, cache));
+  }
+  /// Between the last that does not fit into `limit` and the first that does, as many layers of each as fit.
+  void add_mixed(const TrainingPlan& plan, std::size_t limit, const fs::path& cache) {
+    for (std::size_t i = 1; i < runs.size(); ++i) {
+      const PolicyRun &more = runs[i - 1], &less = runs[i];
+      if (more.bytes <= limit || less.bytes > limit)
+        continue;
+      const std::int64_t layers = step_options(plan, {}).shape.layers;
+      return add(plan,
+                 {.keep = policies[i - 1].keep,
+                  .lean = policies[i].keep,
+                  .lean_layers = lean_layers_within(layers, more.bytes, less.bytes, limit)},
+                 cache);
+    }
+  }
+  const Policy& named(const std::string& name) const {
+    return *std::ranges::find_if(policies, [&](const Policy& policy) { return policy.name() == name; });
+  }
+};
+
+/// In pairs with torch.compile, by the fastest policy within half of its memory. Gives that policy.
+Policy run_peer(const TrainingPlan& plan, Policies& tried, const fs::path& cache, SpeedRun& run) {
+  StepPeer peer(plan, "torch_compile", kCuda, kType);
+  run.peer = {.method = "torch_compile", .began = peer.began()};
+  peer.time(kStepsAPair);
+  run.peer.bytes = peer.peak_bytes();
+  tried.add_mixed(plan, run.peer.bytes / 2, cache);
+  run.peer.chosen = within_half(tried.runs, run.peer.bytes).keep;
+  const Policy& policy = tried.named(run.peer.chosen);
+  CapturedStep step(plan, {.policy = policy, .cache = cache});
+  run.first_loss = step.first_loss();
+  step.time(2);
+  in_pairs(
+      kPairs, run.peer.ours, run.peer.seconds, [&] { return step.time(kStepsAPair); },
+      [&] { return peer.time(kStepsAPair); });
+  return policy;
 }
 
 std::string speed(const SpeedPlan& plan) {
   const EmptyFolder cache;
   kernels::forget_matmul_winners();
   SpeedRun run{.shape = plan.training.shape, .tokens = plan.training.tokens()};
+  Policies tried;
   for (const Keep keep : {Keep::kEverything, Keep::kProducts, Keep::kAttention})
-    run.policies.push_back(run_policy(plan.training, keep, cache.path(), run.first_loss));
+    tried.add(plan.training, {.keep = keep}, cache.path());
   kernels::forget_matmul_winners();
   run.warm_first_step_s = CapturedStep(plan.training, {.cache = cache.path()}).first_step_s();
-  {
-    StepPeer peer(plan.training, "torch_compile", kCuda, kType);
-    run.peer = {.method = "torch_compile", .began = peer.began()};
-    peer.time(kStepsAPair);
-    run.peer.bytes = peer.peak_bytes();
-    run.peer.chosen = within_half(run.policies, run.peer.bytes).keep;
-    CapturedStep step(plan.training, {.keep = keep_of(run.peer.chosen), .cache = cache.path()});
-    step.time(2);
-    in_pairs(
-        kPairs, run.peer.ours, run.peer.seconds, [&] { return step.time(kStepsAPair); },
-        [&] { return peer.time(kStepsAPair); });
-  }
-  run.packed = run_packed(plan, keep_of(run.peer.chosen), cache.path());
+  const Policy policy = run_peer(plan.training, tried, cache.path(), run);
+  run.policies = tried.runs;
+  run.packed = run_packed(plan, policy, cache.path());
   return without_faults(speed_evidence(run, plan.wanted));
 }
 
@@ -173,7 +202,7 @@ std::string products() {
   const EmptyFolder cache;
   kernels::forget_matmul_winners();
   const std::vector<Lengths> all = mixes_of(plan);
-  const CapturedStep::Options options = options_of(plan, all, Keep::kEverything, cache.path());
+  const CapturedStep::Options options = options_of(plan, all, Policy{}, cache.path());
   ProductsRun run{.mixes = std::ssize(all)};
   {
     CapturedStep step(plan.training, options);

@@ -87,6 +87,15 @@ const PolicyRun& within_half(const std::vector<PolicyRun>& policies, std::size_t
   return best != nullptr ? *best : *std::ranges::min_element(policies, {}, &PolicyRun::bytes);
 }
 
+std::int64_t lean_layers_within(std::int64_t layers, std::size_t more, std::size_t less, std::size_t limit) {
+  if (more <= limit || more <= less)
+    throw std::invalid_argument("expected more bytes than fit and than the lean step has, found " +
+                                std::to_string(more) + " of " + std::to_string(limit) + ", lean " +
+                                std::to_string(less));
+  const double share = static_cast<double>(more - limit) / static_cast<double>(more - less);
+  return std::min(layers, static_cast<std::int64_t>(std::ceil(share * static_cast<double>(layers))) + 1);
+}
+
 Json speed_evidence(const SpeedRun& run, const SpeedWanted& wanted) {
   Json faults = Json::array(), policies = Json::object();
   double slowest_start = 0;

@@ -59,6 +59,11 @@ struct SpeedWanted {
 /// std::invalid_argument without policies.
 const PolicyRun& within_half(const std::vector<PolicyRun>& policies, std::size_t peer_bytes);
 
+/// How many of `layers` must keep less, so that a step of `more` bytes fits into `limit` where one whose
+/// layers all keep less has `less` bytes; one layer more than the straight line between both says, and all of
+/// them where even that is too much. Throws std::invalid_argument unless more > limit and more > less.
+std::int64_t lean_layers_within(std::int64_t layers, std::size_t more, std::size_t less, std::size_t limit);
+
 /// `tokens_per_s` and `bytes` of every policy, `speedup` over the peer with its interval, `memory_ratio`,
 /// `packed`, counters, `faults`: what was wanted and not reached, in words.
 nlohmann::ordered_json speed_evidence(const SpeedRun& run, const SpeedWanted& wanted);

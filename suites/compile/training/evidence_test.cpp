@@ -27,6 +27,15 @@ TEST(WithinHalf, takes_the_fastest_that_fits_and_the_smallest_where_none_does) {
   EXPECT_THROW(within_half({}, kGib), std::invalid_argument);
 }
 
+TEST(LeanLayers, are_as_many_as_the_line_between_both_steps_says_and_one_more) {
+  EXPECT_EQ(lean_layers_within(32, 18 * kGib, 10 * kGib, 17 * kGib), 5);
+  EXPECT_EQ(lean_layers_within(32, 18 * kGib, 10 * kGib, 18 * kGib - 1), 2);
+  EXPECT_EQ(lean_layers_within(32, 18 * kGib, 10 * kGib, 10 * kGib), 32);
+  EXPECT_EQ(lean_layers_within(32, 18 * kGib, 10 * kGib, kGib), 32);
+  EXPECT_THROW(lean_layers_within(32, 18 * kGib, 10 * kGib, 18 * kGib), std::invalid_argument);
+  EXPECT_THROW(lean_layers_within(32, 10 * kGib, 10 * kGib, kGib), std::invalid_argument);
+}
+
 SpeedRun good_speed() {
   SpeedRun run{.shape = "8b", .tokens = 4096, .first_loss = 12.001};
   run.policies = {{.keep = "products", .seconds = 0.25, .bytes = 18 * kGib, .first_step_s = 5}};

@@ -27,13 +27,23 @@ Json pair_of(const bench::Uniform& numbers) {
 
 }  // namespace
 
-kernels::compile::StepOptions step_options(const TrainingPlan& plan, Keep keep) {
+std::string Policy::name() const {
+  const std::string all = bench::name_of(keep);
+  return lean_layers == 0
+             ? all
+             : all + ", first " + std::to_string(lean_layers) + " layers " + bench::name_of(lean);
+}
+
+kernels::compile::StepOptions step_options(const TrainingPlan& plan, const Policy& policy) {
   kernels::compile::StepOptions options;
   options.shape = shape_of(plan);
   options.tokens = (plan.tokens() + 127) / 128 * 128;  // products like whole tiles of rows
   options.sequences = plan.batch;
   options.lora_scale = 2.0;
-  options.keep = keep;
+  options.keep = policy.keep;
+  if (policy.lean_layers > 0)
+    options.keep_by_layer =
+        kernels::compile::keep_less_first(options.shape.layers, policy.lean_layers, policy.lean, policy.keep);
   return options;
 }
 
@@ -53,7 +63,7 @@ std::vector<std::int64_t> training_tokens(const TrainingPlan& plan) {
 }
 
 std::vector<float> first_adapters(const TrainingPlan& plan) {
-  const Program program = step_program(step_options(plan, Keep::kInput));
+  const Program program = step_program(step_options(plan, {.keep = Keep::kInput}));
   const std::map<std::string, std::uint32_t> seeds = bench::seeds_of(program);
   std::vector<float> all;
   for (const auto& buffer : program.buffers) {
@@ -68,7 +78,7 @@ std::vector<float> first_adapters(const TrainingPlan& plan) {
 Json peer_specification(const TrainingPlan& plan, const std::filesystem::path& tokens,
                         const std::string& device, const std::string& dtype) {
   const kernels::compile::LlamaShape shape = shape_of(plan);
-  const Program program = step_program(step_options(plan, Keep::kInput));
+  const Program program = step_program(step_options(plan, {.keep = Keep::kInput}));
   Json adapters = Json::array();
   for (const auto& buffer : program.buffers)
     if (buffer.role == Role::kAdapter)

@@ -26,8 +26,17 @@ struct TrainingPlan {
   std::int64_t tokens() const { return batch * length; }
 };
 
+/// What the captured step keeps for backward: the first `lean_layers` layers less than the others.
+struct Policy {
+  kernels::compile::Keep keep = kernels::compile::Keep::kEverything;
+  kernels::compile::Keep lean = kernels::compile::Keep::kEverything;
+  std::int64_t lean_layers = 0;
+
+  std::string name() const;  ///< "products", "products, first 4 layers attention"
+};
+
 /// As the captured step's list has it; adapters of rank 16, scaled by 2.
-kernels::compile::StepOptions step_options(const TrainingPlan& plan, kernels::compile::Keep keep);
+kernels::compile::StepOptions step_options(const TrainingPlan& plan, const Policy& policy);
 
 /// [batches · batch · length]: three of four tokens follow from the one before, so there is something to
 /// learn; the rest is random.
