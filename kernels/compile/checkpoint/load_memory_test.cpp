@@ -41,6 +41,16 @@ void* operator new(std::size_t bytes) {
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return counted(bytes, static_cast<std::size_t>(alignment));
 }
+// Sanitizers have arrays' operators of their own, which do not come to those above.
+void* operator new[](std::size_t bytes) {
+  return counted(bytes, 1);
+}
+void operator delete[](void* memory) noexcept {
+  forget(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  forget(memory);
+}
 void operator delete(void* memory) noexcept {
   forget(memory);
 }
