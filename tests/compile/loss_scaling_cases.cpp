@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace assay::testing {
@@ -49,9 +50,12 @@ StepInputs inputs(const Parity& p, int number, float largest_norm) {
 
 void expect_scaled_steps_follow(const MakeStep& make) {
   const Parity p = f16_parity();
+  const auto plain = p.make(make, p.setup());
+  // Scaled by a power of two, a step is as far from the eager run as the plain one on the same device.
+  const double allowed = std::max(1.0, 1.05 * p.worst(p.trace(*plain, 2), 2));
   for (const float initial : {0x1p-4f, 1.0f, 0x1p4f}) {
     const auto step = scaled_step(p, make, {.initial = initial, .growth_interval = 2});
-    EXPECT_LE(p.worst(p.trace(*step, 2), 2), 1.0) << initial;
+    EXPECT_LE(p.worst(p.trace(*step, 2), 2), allowed) << initial;
     const LossScaler scaler = scaler_of(*step);
     EXPECT_EQ(scaler.scale, initial) << "of the step that ran";
     EXPECT_EQ(scaler.exponent, 1.0f) << "of the next one, behind two finite steps";
