@@ -115,6 +115,8 @@ void EagerStep::run() {
 }
 
 void EagerStep::decode(const Op& op) {
+  if (decode_with_)
+    return decode_with_(program_.buffers[static_cast<std::size_t>(op.in[0].buffer)].name, of(op.out[0]));
   const auto found = packed_.find(op.in[0].buffer);
   TORCH_CHECK_VALUE(found != packed_.end(), "expected a packed weight for '",
                     program_.buffers[static_cast<std::size_t>(op.in[0].buffer)].name,

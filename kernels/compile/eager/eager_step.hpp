@@ -5,8 +5,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/compile/program.hpp"
@@ -29,6 +31,10 @@ class EagerStep {
   /// not given are made (zeros). c10::Error (ValueError) where it does not fit.
   void bind(const std::string& name, const at::Tensor& tensor);
   void bind(const std::string& name, const PackedTensors& weight);
+  /// Asked for every packed weight instead of those bound: writes the weight of that name, decoded, into
+  /// `out` [rows, columns] of the compute type. For weights that are not whole on this process.
+  using Decode = std::function<void(const std::string& name, at::Tensor out)>;
+  void decode_with(Decode decode) { decode_with_ = std::move(decode); }
   /// Adapters in the compute type, as the first step reads them.
   void copy_adapters();
 
@@ -50,6 +56,7 @@ class EagerStep {
   at::Tensor arena_;
   std::vector<at::Tensor> tensors_;  ///< of each buffer
   std::map<int, PackedTensors> packed_;
+  Decode decode_with_;
 };
 
 }  // namespace assay::kernels::compile

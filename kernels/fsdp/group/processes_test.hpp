@@ -30,10 +30,18 @@ struct RankContext {
   int rank = 0, world = 1;
   std::string store_path;
 
-  c10::intrusive_ptr<SocketBackend> group(SocketOptions options = {}) const {
-    const auto store = c10::make_intrusive<c10d::FileStore>(store_path, world);
-    return c10::make_intrusive<SocketBackend>(store, rank, world, options);
+  /// One for all groups: a FileStore takes its file with it when as many as there are ranks have closed it.
+  c10::intrusive_ptr<c10d::Store> store() const {
+    if (!store_)
+      store_ = c10::make_intrusive<c10d::FileStore>(store_path, world);
+    return store_;
   }
+  template <class Backend = SocketBackend>
+  c10::intrusive_ptr<Backend> group(const SocketOptions& options = {}) const {
+    return c10::make_intrusive<Backend>(store(), rank, world, options);
+  }
+
+  mutable c10::intrusive_ptr<c10d::Store> store_ = {};
 };
 
 inline void require(bool condition, const std::string& message) {
@@ -62,7 +70,7 @@ inline std::vector<ProcessEnd> in_processes(int world, const std::function<void(
       ::alarm(static_cast<unsigned>(limit.count() / 1000 + 1));
       std::string message;
       try {
-        body({rank, world, folder + "/store"});
+        body({.rank = rank, .world = world, .store_path = folder + "/store"});
       } catch (const c10::Error& error) {
         message = error.what_without_backtrace();
       } catch (const std::exception& error) {

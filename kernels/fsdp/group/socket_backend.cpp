@@ -51,7 +51,10 @@ std::vector<std::string> meet(c10d::Store& store, const std::string& own, int ra
 
 SocketBackend::SocketBackend(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
                              const SocketOptions& options)
-    : Backend(rank, size), options_(options), listener_(std::make_unique<Listener>(options.host)) {
+    : Backend(rank, size),
+      store_(store),
+      options_(options),
+      listener_(std::make_unique<Listener>(options.host)) {
   const auto addresses = meet(*store, listener_->address(), rank, size, options);
   try {
     mesh_ = std::make_unique<Mesh>(*listener_, addresses,

@@ -80,6 +80,7 @@ class SocketBackend : public c10d::Backend {
                     std::chrono::milliseconds timeout);
   void gather_into(const Tensors& outputs, const at::Tensor& input, std::chrono::milliseconds timeout);
 
+  c10::intrusive_ptr<c10d::Store> store_;  ///< kept: a FileStore that closes may take its file with it
   SocketOptions options_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Mesh> mesh_;

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/fsdp/engine/sharded_step.hpp"
+
+#include <ATen/ops/tensor.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "kernels/fsdp/engine/step_shapes.hpp"
+#include "kernels/fsdp/engine/wait.hpp"
+
+namespace assay::kernels::fsdp {
+
+ShardedStep::ShardedStep(const compile::StepOptions& options, at::ScalarType compute,
+                         const RankGroups& groups, const BaseOptions& base)
+    : reduce_(groups.reduce),
+      base_(compile::step_program(options), groups.gather, base),
+      adapters_(adapter_tensors(compile::step_program(options)), compute, groups.reduce),
+      step_(without_optimizer(compile::step_program(options)), compute) {
+  step_.decode_with([this](const std::string& name, at::Tensor out) { base_.decode(name, std::move(out)); });
+  const auto& tensors = adapters_.layout().tensors();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    step_.bind(tensors[i].name + ".copy", adapters_.copy(i));
+    step_.bind(tensors[i].name + ".gradient", adapters_.gradient(i));
+  }
+}
+
+void ShardedStep::load(const std::string& name, const at::Tensor& whole) {
+  const auto& tensors = adapters_.layout().tensors();
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (tensors[i].name == name)
+      return adapters_.load(i, whole);
+  throw std::invalid_argument("sharded step: expected an adapter of the step, found '" + name + "'");
+}
+
+StepResult ShardedStep::run(const at::Tensor& settings) {
+  adapters_.gather();
+  step_.run();
+  const auto own = static_cast<double>(step_.tensor("labels").ne(-100).sum().item<std::int64_t>());
+  std::vector<at::Tensor> sums{at::tensor({own, own * step_.tensor("loss").item<double>()}, at::kDouble)};
+  wait_for(reduce_->allreduce(sums));
+  const double all = sums[0][0].item<double>();
+  if (all < 1)
+    throw std::invalid_argument(
+        "sharded step: expected at least one label that counts, found none on any rank");
+  adapters_.reduce(own / all);  // backward's gradients are of the mean over this rank's labels
+  const at::Tensor square_sum = adapters_.square_sum();
+  adapters_.step(square_sum, settings);
+  return {.loss = sums[0][1].item<double>() / all,
+          .labels = static_cast<std::int64_t>(all),
+          .gradient_norm = std::sqrt(square_sum.item<double>())};
+}
+
+}  // namespace assay::kernels::fsdp

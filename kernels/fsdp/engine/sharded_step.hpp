@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A QLoRA step over several ranks: every rank runs forward and backward on tokens of its own, with a base
+// that is gathered layer by layer and adapters that are sharded. The loss is that of one device with all
+// ranks' tokens: the sum over all labels that count, divided by their number over all ranks (not the mean of
+// the ranks' means).
+#pragma once
+
+#include "kernels/compile/eager/eager_step.hpp"
+#include "kernels/compile/step_program.hpp"
+#include "kernels/fsdp/engine/sharded_adapters.hpp"
+#include "kernels/fsdp/engine/sharded_base.hpp"
+
+namespace assay::kernels::fsdp {
+
+/// Two groups of the same ranks, so that gathers need not wait for reductions.
+struct RankGroups {
+  c10::intrusive_ptr<c10d::Backend> gather, reduce;
+};
+
+struct StepResult {
+  double loss = 0;           ///< of all ranks' tokens
+  std::int64_t labels = 0;   ///< that count, of all ranks
+  double gradient_norm = 0;  ///< of all adapters, before clipping
+};
+
+class ShardedStep {
+ public:
+  /// `options`: this rank's tokens; packed_base must be set. `compute`: f16, bf16 or f32. Weights and inputs
+  /// are bound as EagerStep says (dense ones whole: tokens, labels, norms, embedding, head); packed weights
+  /// and adapters by load.
+  ShardedStep(const compile::StepOptions& options, at::ScalarType compute, const RankGroups& groups,
+              const BaseOptions& base = {});
+
+  ShardedStep(const ShardedStep&) = delete;
+  ShardedStep& operator=(const ShardedStep&) = delete;
+
+  void bind(const std::string& name, const at::Tensor& tensor) { step_.bind(name, tensor); }
+  void load(const std::string& name, const nf4::PackedWeights& whole) { base_.load(name, whole); }
+  /// A whole adapter, f32.
+  void load(const std::string& name, const at::Tensor& whole);
+
+  /// `settings` [4] f32 as program.hpp says. Throws c10::DistBackendError where a rank fails, and
+  /// std::invalid_argument where no label of any rank counts. Beside the base's gathers: one all-gather, two
+  /// all-reduces, one reduce-scatter.
+  StepResult run(const at::Tensor& settings);
+
+  ShardedBase& base() { return base_; }
+  ShardedAdapters& adapters() { return adapters_; }
+
+ private:
+  c10::intrusive_ptr<c10d::Backend> reduce_;
+  ShardedBase base_;
+  ShardedAdapters adapters_;
+  compile::EagerStep step_;
+};
+
+}  // namespace assay::kernels::fsdp
