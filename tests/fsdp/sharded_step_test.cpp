@@ -38,7 +38,9 @@ TEST(ShardedStep, one_rank_trains_as_the_plain_model_does) {
   const auto plain = losses_of(1, [](const fsdp::RankContext&) { return plain_losses(); });
   ASSERT_EQ(plain.size(), static_cast<std::size_t>(kSteps));
   EXPECT_LT(plain.back(), 0.9 * plain.front()) << "a loss that does not move shows nothing";
-  EXPECT_LT(largest_difference(sharded_losses(1), plain), 1e-5);
+  const double difference = largest_difference(sharded_losses(1), plain);
+  std::printf("[ one rank against the plain model ] %.2e\n", difference);
+  EXPECT_LE(difference, 4 * band());
 }
 
 TEST(ShardedStep, two_and_four_ranks_have_the_losses_of_one_within_the_band_of_reordered_sums) {

@@ -86,9 +86,11 @@ TEST(Simulate, what_lora_leaves_of_every_schedule_is_what_the_research_note_deri
   // out of it.
   struct Row {
     Schedule schedule;
-    double full, lora, fused, hoisted;
+    double full, lora, fused, hoisted;  ///< hoisted 0: not in the note
   };
-  const Row rows[] = {{one_f_one_b(2, 8), 12.5, 12.5, 12.5, 8.3},
+  const Row rows[] = {{zb_h1(2, 8), 4.2, 12.5, 12.5, 0},
+                      {zb_h1(4, 16), 6.2, 18.75, 18.75, 0},
+                      {one_f_one_b(2, 8), 12.5, 12.5, 12.5, 8.3},
                       {one_f_one_b(4, 16), 18.8, 18.8, 18.8, 12.5},
                       {interleaved_1f1b(2, 8, 2), 6.2, 6.3, 6.3, 4.2},
                       {interleaved_1f1b(4, 16, 2), 9.4, 9.4, 9.4, 6.2},
@@ -99,7 +101,9 @@ TEST(Simulate, what_lora_leaves_of_every_schedule_is_what_the_research_note_deri
     EXPECT_NEAR(bubble_percent(row.schedule, 1), row.full, 0.11);
     EXPECT_NEAR(bubble_percent(row.schedule, 0), row.lora, 0.11);
     EXPECT_NEAR(bubble_percent(row.schedule, 0, 1), row.fused, 0.11);
-    EXPECT_NEAR(bubble_percent(with_recompute(row.schedule), 0, 1), row.hoisted, 0.11);
+    if (row.hoisted > 0) {
+      EXPECT_NEAR(bubble_percent(with_recompute(row.schedule), 0, 1), row.hoisted, 0.11);
+    }
   }
 }
 
