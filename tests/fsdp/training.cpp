@@ -119,8 +119,9 @@ std::vector<double> plain_losses() {
 
 std::unique_ptr<fsdp::ShardedStep> sharded_step(Problem& p, const fsdp::RankGroups& groups,
                                                 const RunOptions& options) {
-  auto step = std::make_unique<fsdp::ShardedStep>(options_of(p, options.keep, true), options.compute, groups,
-                                                  options.base);
+  auto step = std::make_unique<fsdp::ShardedStep>(
+      options_of(p, options.keep, true), options.compute, groups,
+      fsdp::ShardOptions{.base = options.base, .shard_vocabulary = options.shard_vocabulary});
   std::vector<std::int32_t> positions;
   for (const std::int64_t length : p.lengths)
     for (std::int32_t i = 0; i < length; ++i) positions.push_back(i);
@@ -129,8 +130,8 @@ std::unique_ptr<fsdp::ShardedStep> sharded_step(Problem& p, const fsdp::RankGrou
   step->bind("positions", at::tensor(positions, at::kInt));
   step->bind("boundaries", at::tensor(boundaries_of(p.lengths), at::kInt));
   step->bind("frequencies", llama::inverse_frequencies(p.model.config));
-  step->bind("embed_tokens", p.model.embedding.to(options.compute));
-  step->bind("lm_head", p.model.head.weight.to(options.compute));
+  step->load("embed_tokens", p.model.embedding.to(options.compute));
+  step->load("lm_head", p.model.head.weight.to(options.compute));
   step->bind("norm", p.model.norm.to(options.compute));
   for (std::size_t i = 0; i < p.model.layers.size(); ++i) {
     llama::Layer& layer = p.model.layers[i];

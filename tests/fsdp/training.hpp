@@ -30,6 +30,7 @@ struct RunOptions {
   kernels::compile::Keep keep = kernels::compile::Keep::kEverything;
   at::ScalarType compute = at::kFloat;
   std::vector<std::int64_t> sequences = {};  ///< empty: this rank's share
+  bool shard_vocabulary = true;
 };
 
 /// A sharded step bound to the problem's tensors; `problem` must outlive it.

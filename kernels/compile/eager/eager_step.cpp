@@ -115,8 +115,6 @@ void EagerStep::run() {
 }
 
 void EagerStep::decode(const Op& op) {
-  if (decode_with_)
-    return decode_with_(program_.buffers[static_cast<std::size_t>(op.in[0].buffer)].name, of(op.out[0]));
   const auto found = packed_.find(op.in[0].buffer);
   TORCH_CHECK_VALUE(found != packed_.end(), "expected a packed weight for '",
                     program_.buffers[static_cast<std::size_t>(op.in[0].buffer)].name,
@@ -133,6 +131,8 @@ void EagerStep::decode(const Op& op) {
 }
 
 void EagerStep::run(const Op& op) {
+  if (const auto found = instead_.find(op.kind); found != instead_.end())
+    return found->second(op);
   const auto in = [&](std::size_t i) { return of(op.in[i]); };
   const auto out = [&](std::size_t i) { return of(op.out[i]); };
   const auto head_dim = [&] { return 2 * tensor("frequencies").numel(); };

@@ -31,10 +31,11 @@ class EagerStep {
   /// not given are made (zeros). c10::Error (ValueError) where it does not fit.
   void bind(const std::string& name, const at::Tensor& tensor);
   void bind(const std::string& name, const PackedTensors& weight);
-  /// Asked for every packed weight instead of those bound: writes the weight of that name, decoded, into
-  /// `out` [rows, columns] of the compute type. For weights that are not whole on this process.
-  using Decode = std::function<void(const std::string& name, at::Tensor out)>;
-  void decode_with(Decode decode) { decode_with_ = std::move(decode); }
+  /// Runs `instead` for every operation of this kind; `of` gives it the operation's tensors. For weights that are not whole on
+  /// this process.
+  void run_with(OpKind kind, std::function<void(const Op&)> instead) { instead_[kind] = std::move(instead); }
+  /// Throws c10::Error naming a buffer that has no tensor.
+  at::Tensor of(const Operand& operand) const;
   /// Adapters in the compute type, as the first step reads them.
   void copy_adapters();
 
@@ -45,7 +46,6 @@ class EagerStep {
   std::size_t arena_bytes() const { return plan_.bytes; }
 
  private:
-  at::Tensor of(const Operand& operand) const;
   at::ScalarType type_of(Element element) const;
   void run(const Op& op);
   void decode(const Op& op);
@@ -56,7 +56,7 @@ class EagerStep {
   at::Tensor arena_;
   std::vector<at::Tensor> tensors_;  ///< of each buffer
   std::map<int, PackedTensors> packed_;
-  Decode decode_with_;
+  std::map<OpKind, std::function<void(const Op&)>> instead_;
 };
 
 }  // namespace assay::kernels::compile

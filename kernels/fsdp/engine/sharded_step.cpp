@@ -12,12 +12,18 @@
 namespace assay::kernels::fsdp {
 
 ShardedStep::ShardedStep(const compile::StepOptions& options, at::ScalarType compute,
-                         const RankGroups& groups, const BaseOptions& base)
+                         const RankGroups& groups, const ShardOptions& shard)
     : reduce_(groups.reduce),
-      base_(compile::step_program(options), groups.gather, base),
+      base_(compile::step_program(options), groups.gather, shard.base),
       adapters_(adapter_tensors(compile::step_program(options)), compute, groups.reduce),
       step_(without_optimizer(compile::step_program(options)), compute) {
-  step_.decode_with([this](const std::string& name, at::Tensor out) { base_.decode(name, std::move(out)); });
+  if (shard.shard_vocabulary)
+    vocabulary_.emplace(VocabularyShape{.vocabulary = options.shape.vocab,
+                                        .hidden = options.shape.hidden,
+                                        .tokens = options.tokens,
+                                        .tied = options.shape.tied},
+                        compute, groups.reduce);
+  take_over(compile::step_program(options));
   const auto& tensors = adapters_.layout().tensors();
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     step_.bind(tensors[i].name + ".copy", adapters_.copy(i));
@@ -25,7 +31,30 @@ ShardedStep::ShardedStep(const compile::StepOptions& options, at::ScalarType com
   }
 }
 
+/// The operations that read what is sharded.
+void ShardedStep::take_over(const compile::Program& program) {
+  using compile::Op;
+  using compile::OpKind;
+  std::vector<std::string> names;
+  for (const compile::Buffer& buffer : program.buffers) names.push_back(buffer.name);
+  step_.run_with(OpKind::kDecode, [this, names = std::move(names)](const Op& op) {
+    base_.decode(names[static_cast<std::size_t>(op.in[0].buffer)], step_.of(op.out[0]));
+  });
+  if (!vocabulary_)
+    return;
+  step_.run_with(OpKind::kEmbed,
+                 [this](const Op& op) { vocabulary_->embed(step_.of(op.in[0]), step_.of(op.out[0])); });
+  step_.run_with(OpKind::kHeadLoss, [this](const Op& op) {
+    vocabulary_->head_loss(step_.of(op.in[0]), step_.of(op.in[2]), step_.of(op.out[0]), step_.of(op.out[1]));
+  });
+}
+
 void ShardedStep::load(const std::string& name, const at::Tensor& whole) {
+  const bool embedding = name == "embed_tokens";
+  if (embedding || name == "lm_head")
+    return !vocabulary_ ? step_.bind(name, whole)
+           : embedding  ? vocabulary_->load_embedding(whole)
+                        : vocabulary_->load_head(whole);
   const auto& tensors = adapters_.layout().tensors();
   for (std::size_t i = 0; i < tensors.size(); ++i)
     if (tensors[i].name == name)

@@ -5,16 +5,24 @@
 // the ranks' means).
 #pragma once
 
+#include <optional>
+
 #include "kernels/compile/eager/eager_step.hpp"
 #include "kernels/compile/step_program.hpp"
 #include "kernels/fsdp/engine/sharded_adapters.hpp"
 #include "kernels/fsdp/engine/sharded_base.hpp"
+#include "kernels/fsdp/engine/sharded_vocabulary.hpp"
 
 namespace assay::kernels::fsdp {
 
 /// Two groups of the same ranks, so that gathers need not wait for reductions.
 struct RankGroups {
   c10::intrusive_ptr<c10d::Backend> gather, reduce;
+};
+
+struct ShardOptions {
+  BaseOptions base = {};
+  bool shard_vocabulary = true;  ///< embedding and head by vocabulary; otherwise whole on every rank
 };
 
 struct StepResult {
@@ -25,32 +33,36 @@ struct StepResult {
 
 class ShardedStep {
  public:
-  /// `options`: this rank's tokens; packed_base must be set. `compute`: f16, bf16 or f32. Weights and inputs
-  /// are bound as EagerStep says (dense ones whole: tokens, labels, norms, embedding, head); packed weights
-  /// and adapters by load.
+  /// `options`: this rank's tokens; packed_base must be set. `compute`: f16, bf16 or f32. What is whole on
+  /// every rank (tokens, labels, positions, boundaries, norms) is bound as EagerStep says; what is sharded is
+  /// loaded.
   ShardedStep(const compile::StepOptions& options, at::ScalarType compute, const RankGroups& groups,
-              const BaseOptions& base = {});
-
+              const ShardOptions& shard = {});
   ShardedStep(const ShardedStep&) = delete;
   ShardedStep& operator=(const ShardedStep&) = delete;
 
   void bind(const std::string& name, const at::Tensor& tensor) { step_.bind(name, tensor); }
   void load(const std::string& name, const nf4::PackedWeights& whole) { base_.load(name, whole); }
-  /// A whole adapter, f32.
+  /// A whole adapter, f32; or embed_tokens or lm_head in the compute type, which are bound where they are not
+  /// sharded.
   void load(const std::string& name, const at::Tensor& whole);
 
   /// `settings` [4] f32 as program.hpp says. Throws c10::DistBackendError where a rank fails, and
   /// std::invalid_argument where no label of any rank counts. Beside the base's gathers: one all-gather, two
-  /// all-reduces, one reduce-scatter.
+  /// all-reduces, one reduce-scatter; with a sharded vocabulary three, two and two more.
   StepResult run(const at::Tensor& settings);
 
   ShardedBase& base() { return base_; }
   ShardedAdapters& adapters() { return adapters_; }
+  const std::optional<ShardedVocabulary>& vocabulary() const { return vocabulary_; }
 
  private:
   c10::intrusive_ptr<c10d::Backend> reduce_;
   ShardedBase base_;
+  void take_over(const compile::Program& program);
+
   ShardedAdapters adapters_;
+  std::optional<ShardedVocabulary> vocabulary_;
   compile::EagerStep step_;
 };
 

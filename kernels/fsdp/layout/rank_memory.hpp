@@ -11,8 +11,7 @@
 
 namespace assay::kernels::fsdp {
 
-/// Embedding and head are cut along the vocabulary and never gathered: a lookup outside a rank's rows gives
-/// zeros that an all-reduce fills, and the loss is computed on a rank's columns of the logits.
+/// Embedding and head are cut along the vocabulary and never gathered (engine/sharded_vocabulary.hpp).
 struct DenseShape {
   std::int64_t vocabulary = 0, hidden = 0;
   std::int64_t element_bytes = 2;
