@@ -4,7 +4,10 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <fstream>
+#include <limits>
 
 #include "kernels/fsdp/checkpoint/sample_test.hpp"
 #include "kernels/fsdp/group/processes_test.hpp"
@@ -16,6 +19,14 @@ namespace assay::testing {
 template <class Backend = kernels::fsdp::SocketBackend>
 kernels::fsdp::RankGroups groups_of(const kernels::fsdp::RankContext& context) {
   return {context.group<Backend>({.group = "gather"}), context.group<Backend>({.group = "reduce"})};
+}
+
+/// Groups of `size` neighbours keep a whole base each; 1: every rank.
+inline kernels::fsdp::RankGroups hybrid_groups_of(const kernels::fsdp::RankContext& context, int size) {
+  const std::string name = "gather" + std::to_string(context.rank / size);
+  return {c10::make_intrusive<kernels::fsdp::SocketBackend>(context.store(), context.rank % size, size,
+                                                            kernels::fsdp::SocketOptions{.group = name}),
+          context.group({.group = "reduce"})};
 }
 
 /// Runs `body` on `world` ranks, each with one thread, and gives what rank 0 returned.
@@ -58,6 +69,21 @@ inline double largest_difference(const std::vector<double>& a, const std::vector
     largest = difference <= largest ? largest : difference;  // a NaN stays
   }
   return largest == largest ? largest : std::numeric_limits<double>::infinity();
+}
+
+/// How far one process is from itself when it sums the same batch in another order: what a sharded run may be
+/// off.
+inline double band() {
+  static const double difference = [] {
+    const std::vector<double> one = sharded_losses(1);
+    double largest = 0;
+    for (const auto& order : {std::vector<std::int64_t>{3, 2, 1, 0}, {2, 0, 3, 1}, {1, 3, 0, 2}})
+      largest = std::max(largest, largest_difference(sharded_losses(1, {.sequences = order}), one));
+    std::printf("[ band ] %.2e of the loss over %d steps, by the order of the sequences alone\n", largest,
+                kSteps);
+    return largest;
+  }();
+  return difference;
 }
 
 }  // namespace assay::testing

@@ -25,6 +25,8 @@ GatheredLayers::GatheredLayers(std::vector<PackedLayout> layouts, std::vector<at
                                   std::to_string(layout.world()));
     bytes = std::max(bytes, layout.gathered_bytes());
   }
+  if (group_->getSize() == 1)
+    return;
   slots_.resize(std::min(layouts_.size(), static_cast<std::size_t>(buffers)));
   for (Slot& slot : slots_) slot.buffer = at::empty({bytes}, shards_[0].options());
 }
@@ -49,6 +51,8 @@ GatheredLayers::Slot& GatheredLayers::start(int layer, const Slot* kept) {
 }
 
 at::Tensor GatheredLayers::get(int layer, int next) {
+  if (group_->getSize() == 1)
+    return shards_.at(static_cast<std::size_t>(layer));
   Slot* slot = find(layer);
   if (slot == nullptr)
     slot = &start(layer, nullptr);
@@ -62,7 +66,7 @@ at::Tensor GatheredLayers::get(int layer, int next) {
 }
 
 std::int64_t GatheredLayers::buffer_bytes() const {
-  return slots_[0].buffer.numel() * static_cast<std::int64_t>(slots_.size());
+  return slots_.empty() ? 0 : slots_[0].buffer.numel() * static_cast<std::int64_t>(slots_.size());
 }
 
 }  // namespace assay::kernels::fsdp

@@ -3,7 +3,8 @@
 // for another, the one longest unused: two buffers are "reshard after forward" with the layers at the turn
 // kept, as many as layers are "do not reshard". The base is frozen, so what is gathered is never stale: the
 // layers at the end of a backward pass serve the next step's forward. With L layers and b buffers the first
-// step gathers 2L - b times, each further one 2(L - b).
+// step gathers 2L - b times, each further one 2(L - b). In a group of one rank a shard is the layer and is
+// read where it lies: no buffers, no gathers.
 #pragma once
 
 #include <torch/csrc/distributed/c10d/Backend.hpp>

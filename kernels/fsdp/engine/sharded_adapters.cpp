@@ -44,8 +44,20 @@ void ShardedAdapters::gather() {
   wait_for(group_->_allgather_base(copies_, own));
 }
 
-void ShardedAdapters::reduce(double factor) {
+void ShardedAdapters::accumulate(double factor) {
+  if (!waiting_.defined())
+    waiting_ = at::zeros_like(gradients_);
+  if (!waits_)
+    waiting_.zero_();
+  waiting_.add_(gradients_, factor);
+  waits_ = true;
+}
+
+void ShardedAdapters::reduce(double factor, double waiting_factor) {
   gradients_.mul_(factor);
+  if (waits_)
+    gradients_.add_(waiting_, waiting_factor);
+  waits_ = false;
   wait_for(group_->_reduce_scatter_base(gradient_, gradients_));
 }
 

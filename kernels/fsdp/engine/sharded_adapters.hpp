@@ -29,8 +29,11 @@ class ShardedAdapters {
 
   /// One all-gather: every rank's chunk, rounded to the compute type, into the copies.
   void gather();
-  /// One reduce-scatter: the sum over ranks of factor · gradient, in f32.
-  void reduce(double factor);
+  /// Adds factor · gradient to what waits on this rank for the next reduction.
+  void accumulate(double factor);
+  /// One reduce-scatter: the sum over ranks of factor · gradient + waiting_factor · what waits, in f32.
+  /// Nothing waits afterwards.
+  void reduce(double factor, double waiting_factor);
   /// One all-reduce: the square sum of all ranks' chunks, f32 [1].
   at::Tensor square_sum();
   /// AdamW on the chunk, clipped by the norm of all gradients; `settings` [4] f32 as program.hpp says. A
@@ -50,7 +53,9 @@ class ShardedAdapters {
   AdapterLayout layout_;
   c10::intrusive_ptr<c10d::Backend> group_;
   at::Tensor weight_, mean_, square_, gradient_;  ///< f32 [chunk]
-  at::Tensor copies_, gradients_;                 ///< [world · chunk]: compute type, f32
+  at::Tensor waiting_;                            ///< f32 [world · chunk] from the first accumulate on
+  bool waits_ = false;
+  at::Tensor copies_, gradients_;  ///< [world · chunk]: compute type, f32
 };
 
 }  // namespace assay::kernels::fsdp

@@ -62,19 +62,36 @@ void ShardedStep::load(const std::string& name, const at::Tensor& whole) {
   throw std::invalid_argument("sharded step: expected an adapter of the step, found '" + name + "'");
 }
 
-StepResult ShardedStep::run(const at::Tensor& settings) {
-  adapters_.gather();
+/// Runs the list; the labels of this rank that count.
+double ShardedStep::pass() {
+  if (!gathered_)
+    adapters_.gather();
+  gathered_ = true;
   step_.run();
-  const auto own = static_cast<double>(step_.tensor("labels").ne(-100).sum().item<std::int64_t>());
-  std::vector<at::Tensor> sums{at::tensor({own, own * step_.tensor("loss").item<double>()}, at::kDouble)};
+  return static_cast<double>(step_.tensor("labels").ne(-100).sum().item<std::int64_t>());
+}
+
+void ShardedStep::accumulate() {
+  const double labels = pass();
+  adapters_.accumulate(labels);  // backward's gradients are of the mean over these labels
+  labels_ += labels;
+  loss_ += labels * step_.tensor("loss").item<double>();
+}
+
+StepResult ShardedStep::run(const at::Tensor& settings) {
+  const double own = pass();
+  std::vector<at::Tensor> sums{
+      at::tensor({labels_ + own, loss_ + own * step_.tensor("loss").item<double>()}, at::kDouble)};
+  labels_ = loss_ = 0;
   wait_for(reduce_->allreduce(sums));
   const double all = sums[0][0].item<double>();
   if (all < 1)
     throw std::invalid_argument(
         "sharded step: expected at least one label that counts, found none on any rank");
-  adapters_.reduce(own / all);  // backward's gradients are of the mean over this rank's labels
+  adapters_.reduce(own / all, 1 / all);
   const at::Tensor square_sum = adapters_.square_sum();
   adapters_.step(square_sum, settings);
+  gathered_ = false;
   return {.loss = sums[0][1].item<double>() / all,
           .labels = static_cast<std::int64_t>(all),
           .gradient_norm = std::sqrt(square_sum.item<double>())};

@@ -15,7 +15,9 @@
 
 namespace assay::kernels::fsdp {
 
-/// Two groups of the same ranks, so that gathers need not wait for reductions.
+/// `reduce` is all ranks; `gather` those over which this rank's base is sharded, a group of its own so that
+/// gathers need not wait for reductions: all ranks (fully sharded), some (hybrid: each such group has a whole
+/// base), or this one alone (replicated).
 struct RankGroups {
   c10::intrusive_ptr<c10d::Backend> gather, reduce;
 };
@@ -47,9 +49,14 @@ class ShardedStep {
   /// sharded.
   void load(const std::string& name, const at::Tensor& whole);
 
-  /// `settings` [4] f32 as program.hpp says. Throws c10::DistBackendError where a rank fails, and
-  /// std::invalid_argument where no label of any rank counts. Beside the base's gathers: one all-gather, two
-  /// all-reduces, one reduce-scatter; with a sharded vocabulary three, two and two more.
+  /// Forward and backward of a microbatch that is not the step's last: its gradients wait, nothing of the
+  /// adapters is sent.
+  void accumulate();
+
+  /// The step's last (or only) microbatch, and the update. `settings` [4] f32 as program.hpp says. Throws
+  /// c10::DistBackendError where a rank fails, and std::invalid_argument where no label of any rank counts.
+  /// Beside the base's gathers: one all-gather, two all-reduces, one reduce-scatter; with a sharded
+  /// vocabulary three, two and two more.
   StepResult run(const at::Tensor& settings);
 
   ShardedBase& base() { return base_; }
@@ -60,10 +67,13 @@ class ShardedStep {
   c10::intrusive_ptr<c10d::Backend> reduce_;
   ShardedBase base_;
   void take_over(const compile::Program& program);
+  double pass();
 
   ShardedAdapters adapters_;
   std::optional<ShardedVocabulary> vocabulary_;
   compile::EagerStep step_;
+  bool gathered_ = false;         ///< the adapters' copies are those of the chunks
+  double labels_ = 0, loss_ = 0;  ///< of the microbatches that wait: labels that count, sum of their losses
 };
 
 }  // namespace assay::kernels::fsdp
