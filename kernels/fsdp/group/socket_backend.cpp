@@ -197,7 +197,7 @@ SocketBackend::WorkPtr SocketBackend::_reduce_scatter_base(at::Tensor& output, a
 SocketBackend::WorkPtr SocketBackend::send(Tensors& tensors, int to, int tag) {
   const at::Tensor tensor = only(tensors, "send");
   require_other(rank_, size_, to, tag, "send");
-  const Outgoing out[] = {{to, bytes_to_send(tensor)}};
+  const Outgoing out[] = {{to, bytes_to_send(tensor), static_cast<std::uint32_t>(tag)}};
   exchange(OperationKind::kPointToPoint, out, {}, c10d::kUnsetTimeout);
   return finished(c10d::OpType::SEND, rank_, {tensor});
 }
@@ -205,7 +205,7 @@ SocketBackend::WorkPtr SocketBackend::send(Tensors& tensors, int to, int tag) {
 SocketBackend::WorkPtr SocketBackend::recv(Tensors& tensors, int from, int tag) {
   const at::Tensor tensor = only(tensors, "recv");
   require_other(rank_, size_, from, tag, "recv");
-  const Incoming in[] = {{from, bytes_to_receive(tensor)}};
+  const Incoming in[] = {{from, bytes_to_receive(tensor), static_cast<std::uint32_t>(tag)}};
   exchange(OperationKind::kPointToPoint, {}, in, c10d::kUnsetTimeout);
   return finished(c10d::OpType::RECV, rank_, {tensor});
 }

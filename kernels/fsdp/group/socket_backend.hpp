@@ -63,7 +63,8 @@ class SocketBackend : public c10d::Backend {
                          const c10d::ReduceScatterOptions& options) override;
   WorkPtr _reduce_scatter_base(at::Tensor& output, at::Tensor& input,
                                const c10d::ReduceScatterOptions& options) override;
-  /// Tag 0 only: messages between two ranks keep their order.
+  /// Messages of one pair, direction and tag (from 0 on) keep their order; those of other tags wait where
+  /// they are not asked for.
   WorkPtr send(Tensors& tensors, int to, int tag) override;
   WorkPtr recv(Tensors& tensors, int from, int tag) override;
   WorkPtr barrier(const c10d::BarrierOptions& options) override;

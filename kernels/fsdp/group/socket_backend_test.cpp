@@ -117,6 +117,22 @@ TEST(SocketBackend, a_root_gives_everyone_its_values_and_a_ring_passes_messages_
   });
 }
 
+TEST(SocketBackend, messages_of_another_tag_wait_for_who_asks_for_them) {
+  expect_all_ok(in_processes(2, [](const RankContext& context) {
+    const auto group = context.group();
+    const int other = 1 - context.rank;
+    for (const int tag : {0, 0, 7}) {  // large ones: both ranks send before either receives
+      Tensors out{at::full({500'000}, 10 * context.rank + tag, at::kFloat)};
+      group->send(out, other, tag);
+    }
+    for (const int tag : {7, 0, 0}) {
+      Tensors in{at::empty({500'000}, at::kFloat)};
+      group->recv(in, other, tag);
+      require_equal(in[0], at::full({500'000}, 10 * other + tag, at::kFloat), "the message of that tag");
+    }
+  }));
+}
+
 TEST(SocketBackend, what_ran_is_counted) {
   expect_all_ok(in_processes(4, [](const RankContext& context) {
     const auto group = context.group();
@@ -161,6 +177,7 @@ TEST(SocketBackend, arguments_that_do_not_fit_are_refused_before_anything_is_sen
     refuses([&] { group->allreduce(two, {}); }, "two tensors");
     refuses([&] { group->send(one, 0, 0); }, "a message to oneself");
     refuses([&] { group->recv(one, 5, 0); }, "a rank that is not there");
+    refuses([&] { group->recv(one, 1, -1); }, "a negative tag");
     group->shutdown();
     refuses([&] { group->barrier({}); }, "a group that was shut down");
   }));

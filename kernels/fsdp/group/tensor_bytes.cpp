@@ -55,8 +55,7 @@ void require_like(const at::Tensor& tensor, const at::Tensor& other, std::int64_
 void require_other(int rank, int size, int peer, int tag, const char* operation) {
   TORCH_CHECK_VALUE(peer >= 0 && peer < size && peer != rank, operation, ": expected another rank below ",
                     size, ", found ", peer);
-  TORCH_CHECK_VALUE(tag == 0, operation, ": expected tag 0, found ", tag,
-                    "; messages between two ranks keep their order");
+  TORCH_CHECK_VALUE(tag >= 0, operation, ": expected a tag of at least 0, found ", tag);
 }
 
 at::Tensor reduce_in_order(const std::vector<at::Tensor>& parts, const c10d::ReduceOp& op) {

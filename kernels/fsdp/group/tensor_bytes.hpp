@@ -20,7 +20,7 @@ at::Tensor only(const std::vector<at::Tensor>& tensors, const char* operation);
 /// `tensor` has `elements` elements of the type of `other`, both contiguous on the CPU.
 void require_like(const at::Tensor& tensor, const at::Tensor& other, std::int64_t elements,
                   const char* operation);
-/// Another rank of the group, and tag 0.
+/// Another rank of the group, and a tag from 0 on.
 void require_other(int rank, int size, int peer, int tag, const char* operation);
 
 /// parts[0] op parts[1] op …, each step rounded to their type. SUM, MIN and MAX.

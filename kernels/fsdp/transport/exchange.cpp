@@ -22,11 +22,12 @@ class Mesh::Exchange {
     const bool pairs = kind == OperationKind::kPointToPoint;
     const std::uint64_t number = pairs ? 0 : mesh.collectives_++;
     for (const Outgoing& each : out) {
-      const std::uint64_t own = pairs ? peer(each.peer).sent++ : number;
-      sends_.push_back({each.peer, {kMeshMagic, kind, own, each.bytes.size()}, each.bytes, 0});
+      const std::uint64_t own = pairs ? peer(each.peer).sent[each.tag]++ : number;
+      sends_.push_back({each.peer, {kMeshMagic, kind, own, each.bytes.size(), each.tag}, each.bytes, 0});
     }
     for (const Incoming& each : in)
-      receives_.push_back({each.peer, pairs ? peer(each.peer).received++ : number, each.bytes, false});
+      receives_.push_back(
+          {each.peer, pairs ? peer(each.peer).received[each.tag]++ : number, each.bytes, each.tag, false});
   }
 
   void run() {
@@ -63,13 +64,14 @@ class Mesh::Exchange {
     int peer;
     std::uint64_t number;
     std::span<std::byte> bytes;
+    std::uint64_t tag;
     bool done;
   };
 
   /// To every peer that no message is half sent to; as much as goes at once.
   void say_goodbye(std::string reason) {
     reason.resize(std::min<std::size_t>(reason.size(), 1000));
-    const Header header{kMeshMagic, OperationKind::kGoodbye, 0, reason.size()};
+    const Header header{kMeshMagic, OperationKind::kGoodbye, 0, reason.size(), 0};
     const std::string message = std::string(reinterpret_cast<const char*>(&header), sizeof(header)) + reason;
     for (int rank = 0; rank < mesh_.world(); ++rank) {
       const bool half_sent = std::any_of(sends_.begin(), sends_.end(), [&](const Send& send) {
@@ -120,7 +122,7 @@ class Mesh::Exchange {
 
   void pick_up(Receive& receive) {
     Peer& from = peer(receive.peer);
-    auto& box = kind_ == OperationKind::kPointToPoint ? from.point_to_point : from.collective;
+    auto& box = kind_ == OperationKind::kPointToPoint ? from.point_to_point[receive.tag] : from.collective;
     if (receive.done || box.empty())
       return;
     const Header& header = box.front().header;

@@ -144,7 +144,8 @@ bool Mesh::advance(Peer& peer, std::size_t bytes) {
     if (peer.header.kind == OperationKind::kGoodbye) {
       peer.goodbye.assign(reinterpret_cast<const char*>(peer.partial.data()), peer.partial.size());
     } else {
-      auto& box = peer.header.kind == OperationKind::kPointToPoint ? peer.point_to_point : peer.collective;
+      auto& box = peer.header.kind == OperationKind::kPointToPoint ? peer.point_to_point[peer.header.tag]
+                                                                   : peer.collective;
       box.push_back({peer.header, std::move(peer.partial)});
     }
     peer.partial.clear();

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@ enum class OperationKind : std::uint32_t {
   kAllReduce,
   kReduceScatter,
   kBarrier,
-  kPointToPoint,  ///< ranks need not agree on its number: counted for each pair and direction
+  kPointToPoint,  ///< ranks need not agree on its number: counted for each pair, direction and tag
   kGoodbye,  ///< no operation: why a rank stops, told to its peers so that they name the cause and not this
              ///< rank
 };
@@ -32,13 +33,17 @@ std::string name_of(OperationKind kind);
 /// First word of every greeting and message.
 inline constexpr std::uint32_t kMeshMagic = 0x41534159;
 
+/// `tag`: of point-to-point messages. Those of one pair, direction and tag keep their order; a message of
+/// another tag may wait.
 struct Outgoing {
   int peer = 0;
   std::span<const std::byte> bytes;
+  std::uint32_t tag = 0;
 };
 struct Incoming {
   int peer = 0;
   std::span<std::byte> bytes;
+  std::uint32_t tag = 0;
 };
 
 /// For tests: at operation `at` (counted from 0) send half of the first message and close that connection.
@@ -80,6 +85,7 @@ class Mesh {
     std::uint32_t magic = kMeshMagic;
     OperationKind kind{};
     std::uint64_t number = 0, bytes = 0;
+    std::uint64_t tag = 0;
   };
   struct Message {
     Header header;
@@ -90,10 +96,11 @@ class Mesh {
     Header header;                        ///< of the message on its way in
     std::size_t header_got = 0, got = 0;  ///< of its header, of its bytes
     std::vector<std::byte> partial;
-    std::deque<Message> collective, point_to_point;
-    std::uint64_t sent = 0, received = 0;  ///< point-to-point messages
-    std::string closed;                    ///< how, where the connection ended
-    std::string goodbye;                   ///< why, where the rank told
+    std::deque<Message> collective;
+    std::map<std::uint64_t, std::deque<Message>> point_to_point;  ///< by tag
+    std::map<std::uint64_t, std::uint64_t> sent, received;        ///< point-to-point messages, by tag
+    std::string closed;                                           ///< how, where the connection ended
+    std::string goodbye;                                          ///< why, where the rank told
   };
   class Exchange;
 
