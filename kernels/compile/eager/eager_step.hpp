@@ -31,8 +31,8 @@ class EagerStep {
   /// not given are made (zeros). c10::Error (ValueError) where it does not fit.
   void bind(const std::string& name, const at::Tensor& tensor);
   void bind(const std::string& name, const PackedTensors& weight);
-  /// Runs `instead` for every operation of this kind; `of` gives it the operation's tensors. For weights that are not whole on
-  /// this process.
+  /// Runs `instead` for every operation of this kind; `of` gives it the operation's tensors. For weights that
+  /// are not whole on this process.
   void run_with(OpKind kind, std::function<void(const Op&)> instead) { instead_[kind] = std::move(instead); }
   /// Throws c10::Error naming a buffer that has no tensor.
   at::Tensor of(const Operand& operand) const;
