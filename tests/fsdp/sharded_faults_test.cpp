@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranks that fail in a sharded step, numbers that are none, and wrong collectives: each must show.
+#include <ATen/ops/tensor.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <csignal>
+#include <cstring>
 
 #include "tests/fsdp/ranks.hpp"
 
@@ -28,6 +31,35 @@ TEST(ShardedFaults, gradients_that_are_not_finite_on_one_rank_move_nothing_on_an
     const auto before = bytes();
     run_steps(*step, 1, 2);
     fsdp::require(bytes() == before, "expected that no rank moved");
+    return std::vector<double>{};
+  });
+}
+
+TEST(ShardedFaults, an_overflow_of_f16_on_one_rank_is_skipped_by_all_and_halves_the_scale_everywhere) {
+  losses_of(2, [](const fsdp::RankContext& context) {
+    Problem p = training_problem(sequences_of(context.rank, 2));
+    if (context.rank == 0)
+      p.labels.fill_(-100);  // only the other rank has gradients that can overflow
+    RunOptions options;
+    options.compute = at::kHalf, options.loss_scaler = fsdp::LossScaler{.scale = 0x1p24};
+    const auto step = sharded_step(p, groups_of(context), options);
+    int skipped = 0, number = 1;
+    for (int i = 0; i < 30; ++i) {
+      const auto result = step->run(at::tensor({kRate, static_cast<float>(number), kDecay, 0.0f}));
+      const double scale = step->loss_scaler()->scale;
+      fsdp::require(!result.skipped || scale == 0x1p24 * std::pow(0.5, skipped + 1),
+                    "a skipped step halves the scale");
+      skipped += result.skipped;
+      number += !result.skipped;
+      fsdp::require(result.skipped || std::isfinite(result.gradient_norm), "a step that counts is finite");
+    }
+    fsdp::require(skipped > 3 && skipped < 20, "skipped until it fits, found " + std::to_string(skipped));
+    for (const auto& [part, bytes] : step->adapters().parts())
+      for (std::size_t at = 0; at < bytes.size(); at += 4) {
+        float value = 0;
+        std::memcpy(&value, bytes.data() + at, 4);
+        fsdp::require(std::isfinite(value), "expected finite adapters and moments");
+      }
     return std::vector<double>{};
   });
 }

@@ -65,10 +65,14 @@ TEST(ShardedStep, embedding_and_head_by_vocabulary_stay_within_the_band_and_are_
 
 TEST(ShardedStep, sixteen_bit_products_are_as_near_to_f32_on_two_ranks_as_on_one) {
   const auto exact = sharded_losses(1);
-  const double one = largest_difference(sharded_losses(1, {.compute = at::kBFloat16}), exact),
-               two = largest_difference(sharded_losses(2, {.compute = at::kBFloat16}), exact);
-  std::printf("[ bf16 against f32 ] one rank %.2e, two %.2e\n", one, two);
-  EXPECT_LE(two, 4 * one);
+  const fsdp::LossScaler scaler{.scale = 1024};
+  for (const RunOptions& options :
+       {RunOptions{.compute = at::kBFloat16}, {.compute = at::kHalf, .loss_scaler = scaler}}) {
+    const double one = largest_difference(sharded_losses(1, options), exact),
+                 two = largest_difference(sharded_losses(2, options), exact);
+    std::printf("[ %s against f32 ] one rank %.2e, two %.2e\n", c10::toString(options.compute), one, two);
+    EXPECT_LE(two, 4 * one);
+  }
 }
 
 TEST(ShardedStep, collectives_of_every_step_are_those_of_the_formula) {

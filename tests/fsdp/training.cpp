@@ -119,9 +119,11 @@ std::vector<double> plain_losses() {
 
 std::unique_ptr<fsdp::ShardedStep> sharded_step(Problem& p, const fsdp::RankGroups& groups,
                                                 const RunOptions& options) {
-  auto step = std::make_unique<fsdp::ShardedStep>(
-      options_of(p, options.keep, true), options.compute, groups,
-      fsdp::ShardOptions{.base = options.base, .shard_vocabulary = options.shard_vocabulary});
+  auto step =
+      std::make_unique<fsdp::ShardedStep>(options_of(p, options.keep, true), options.compute, groups,
+                                          fsdp::ShardOptions{.base = options.base,
+                                                             .loss_scaler = options.loss_scaler,
+                                                             .shard_vocabulary = options.shard_vocabulary});
   std::vector<std::int32_t> positions;
   for (const std::int64_t length : p.lengths)
     for (std::int32_t i = 0; i < length; ++i) positions.push_back(i);

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 
 #include "kernels/fsdp/engine/sharded_step.hpp"
 #include "tests/compile/step_problem.hpp"
@@ -31,6 +33,7 @@ struct RunOptions {
   at::ScalarType compute = at::kFloat;
   std::vector<std::int64_t> sequences = {};  ///< empty: this rank's share
   bool shard_vocabulary = true;
+  std::optional<kernels::fsdp::LossScaler> loss_scaler = {};
 };
 
 /// A sharded step bound to the problem's tensors; `problem` must outlive it.

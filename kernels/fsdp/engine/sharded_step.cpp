@@ -16,7 +16,11 @@ ShardedStep::ShardedStep(const compile::StepOptions& options, at::ScalarType com
     : reduce_(groups.reduce),
       base_(compile::step_program(options), groups.gather, shard.base),
       adapters_(adapter_tensors(compile::step_program(options)), compute, groups.reduce),
+      loss_scaler_(shard.loss_scaler),
       step_(without_optimizer(compile::step_program(options)), compute) {
+  if (loss_scaler_ && !shard.shard_vocabulary)
+    throw std::invalid_argument(
+        "sharded step: expected a sharded vocabulary beside a loss scaler, found a whole one");
   if (shard.shard_vocabulary)
     vocabulary_.emplace(VocabularyShape{.vocabulary = options.shape.vocab,
                                         .hidden = options.shape.hidden,
@@ -45,7 +49,8 @@ void ShardedStep::take_over(const compile::Program& program) {
   step_.run_with(OpKind::kEmbed,
                  [this](const Op& op) { vocabulary_->embed(step_.of(op.in[0]), step_.of(op.out[0])); });
   step_.run_with(OpKind::kHeadLoss, [this](const Op& op) {
-    vocabulary_->head_loss(step_.of(op.in[0]), step_.of(op.in[2]), step_.of(op.out[0]), step_.of(op.out[1]));
+    vocabulary_->head_loss(step_.of(op.in[0]), step_.of(op.in[2]), step_.of(op.out[0]), step_.of(op.out[1]),
+                           scale());
   });
 }
 
@@ -73,7 +78,7 @@ double ShardedStep::pass() {
 
 void ShardedStep::accumulate() {
   const double labels = pass();
-  adapters_.accumulate(labels);  // backward's gradients are of the mean over these labels
+  adapters_.accumulate(labels / scale());  // backward's gradients are of the mean over these labels
   labels_ += labels;
   loss_ += labels * step_.tensor("loss").item<double>();
 }
@@ -88,13 +93,19 @@ StepResult ShardedStep::run(const at::Tensor& settings) {
   if (all < 1)
     throw std::invalid_argument(
         "sharded step: expected at least one label that counts, found none on any rank");
-  adapters_.reduce(own / all, 1 / all);
+  adapters_.reduce(own / all / scale(), 1 / all);
   const at::Tensor square_sum = adapters_.square_sum();
-  adapters_.step(square_sum, settings);
-  gathered_ = false;
-  return {.loss = sums[0][1].item<double>() / all,
-          .labels = static_cast<std::int64_t>(all),
-          .gradient_norm = std::sqrt(square_sum.item<double>())};
+  StepResult result{.loss = sums[0][1].item<double>() / all,
+                    .labels = static_cast<std::int64_t>(all),
+                    .gradient_norm = std::sqrt(square_sum.item<double>()),
+                    .skipped = loss_scaler_ && !std::isfinite(square_sum.item<double>())};
+  if (loss_scaler_)
+    loss_scaler_->update(!result.skipped);
+  if (!result.skipped) {
+    adapters_.step(square_sum, settings);
+    gathered_ = false;
+  }
+  return result;
 }
 
 }  // namespace assay::kernels::fsdp

@@ -9,6 +9,7 @@
 
 #include "kernels/compile/eager/eager_step.hpp"
 #include "kernels/compile/step_program.hpp"
+#include "kernels/fsdp/engine/loss_scaler.hpp"
 #include "kernels/fsdp/engine/sharded_adapters.hpp"
 #include "kernels/fsdp/engine/sharded_base.hpp"
 #include "kernels/fsdp/engine/sharded_vocabulary.hpp"
@@ -24,6 +25,7 @@ struct RankGroups {
 
 struct ShardOptions {
   BaseOptions base = {};
+  std::optional<LossScaler> loss_scaler = {};  ///< for f16; needs a sharded vocabulary
   bool shard_vocabulary = true;  ///< embedding and head by vocabulary; otherwise whole on every rank
 };
 
@@ -31,6 +33,8 @@ struct StepResult {
   double loss = 0;           ///< of all ranks' tokens
   std::int64_t labels = 0;   ///< that count, of all ranks
   double gradient_norm = 0;  ///< of all adapters, before clipping
+  bool skipped =
+      false;  ///< gradients were not finite on some rank, so no rank moved: the step does not count
 };
 
 class ShardedStep {
@@ -59,6 +63,8 @@ class ShardedStep {
   /// vocabulary three, two and two more.
   StepResult run(const at::Tensor& settings);
 
+  /// As it stands, to be saved with a checkpoint's state and set again; the same on every rank.
+  std::optional<LossScaler>& loss_scaler() { return loss_scaler_; }
   ShardedBase& base() { return base_; }
   ShardedAdapters& adapters() { return adapters_; }
   const std::optional<ShardedVocabulary>& vocabulary() const { return vocabulary_; }
@@ -68,9 +74,11 @@ class ShardedStep {
   ShardedBase base_;
   void take_over(const compile::Program& program);
   double pass();
+  double scale() const { return loss_scaler_ ? loss_scaler_->scale : 1.0; }
 
   ShardedAdapters adapters_;
   std::optional<ShardedVocabulary> vocabulary_;
+  std::optional<LossScaler> loss_scaler_;
   compile::EagerStep step_;
   bool gathered_ = false;         ///< the adapters' copies are those of the chunks
   double labels_ = 0, loss_ = 0;  ///< of the microbatches that wait: labels that count, sum of their losses

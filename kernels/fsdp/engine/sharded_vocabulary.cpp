@@ -83,7 +83,8 @@ void ShardedVocabulary::embed(const Tensor& tokens, Tensor x) {
   x.copy_(scatter_sum(rows));
 }
 
-void ShardedVocabulary::head_loss(const Tensor& h, const Tensor& labels, Tensor loss, Tensor dh) {
+void ShardedVocabulary::head_loss(const Tensor& h, const Tensor& labels, Tensor loss, Tensor dh,
+                                  double gradient_scale) {
   const at::NoGradGuard no_gradients;
   const int rank = group_->getRank();
   const Tensor target = gather(labels.view(-1), -100), counts = target.ne(-100);  // [N]
@@ -103,7 +104,7 @@ void ShardedVocabulary::head_loss(const Tensor& h, const Tensor& labels, Tensor 
   loss.copy_((losses.view({group_->getSize(), -1}).sum(1, true) / number)[rank]);
   Tensor gradient = powers / sums[0].unsqueeze(1);
   gradient.scatter_add_(1, own.row.unsqueeze(1), -own.mask.to(at::kFloat).unsqueeze(1));
-  const Tensor weight = (counts.view({group_->getSize(), -1}) / number).view({-1, 1});
+  const Tensor weight = (counts.view({group_->getSize(), -1}) * gradient_scale / number).view({-1, 1});
   dh.copy_(scatter_sum(at::mm(gradient * weight, head)));
 }
 

@@ -37,8 +37,10 @@ class ShardedVocabulary {
   void embed(const at::Tensor& tokens, at::Tensor x);
 
   /// h [T, H], labels int64 [T], −100 for those that do not count → mean cross entropy of this rank's labels
-  /// f32 [1], and its gradient of h. Sums are f32. No label that counts: loss and gradient 0.
-  void head_loss(const at::Tensor& h, const at::Tensor& labels, at::Tensor loss, at::Tensor dh);
+  /// f32 [1], and gradient_scale times its gradient of h. Sums are f32. No label that counts: loss and
+  /// gradient 0.
+  void head_loss(const at::Tensor& h, const at::Tensor& labels, at::Tensor loss, at::Tensor dh,
+                 double gradient_scale = 1.0);
 
   std::int64_t resident_bytes() const;
 

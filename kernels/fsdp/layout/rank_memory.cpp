@@ -9,21 +9,21 @@ namespace assay::kernels::fsdp {
 
 RankMemory rank_memory(std::span<const PackedLayout> layers, const AdapterLayout& adapters,
                        const DenseShape& dense, int gather_buffers) {
-  const int world = adapters.split().world();
+  const int ranks = adapters.split().world(), world = layers.empty() ? 1 : layers[0].world();
   if (gather_buffers < 1)
     throw std::invalid_argument("rank memory: expected at least one gather buffer, found " +
                                 std::to_string(gather_buffers));
   RankMemory memory;
   std::int64_t largest = 0;
   for (const PackedLayout& layer : layers) {
-    if (layer.world() != world)
-      throw std::invalid_argument("rank memory: expected every layer over " + std::to_string(world) +
-                                  " ranks as the adapters, found " + std::to_string(layer.world()));
+    if (layer.world() != world || ranks % layer.world() != 0)
+      throw std::invalid_argument("rank memory: expected every layer over the same number of the adapters' " +
+                                  std::to_string(ranks) + " ranks, found " + std::to_string(layer.world()));
     memory.packed_bytes += layer.shard_bytes();
     largest = std::max(largest, layer.gathered_bytes());
   }
   memory.gather_bytes = world == 1 ? 0 : gather_buffers * largest;
-  const std::int64_t rows = Split(dense.vocabulary, world).size(0);
+  const std::int64_t rows = Split(dense.vocabulary, ranks).size(0);
   memory.vocabulary_bytes = rows * dense.hidden * dense.element_bytes * (dense.tied ? 1 : 2);
   memory.replicated_bytes = dense.norm_elements * dense.element_bytes;
   memory.adapter_bytes = adapters.split().chunk() * 4 * 4;

@@ -30,8 +30,10 @@ struct RankMemory {
   }
 };
 
-/// World 1 gathers nothing: its shards are the layers. Throws std::invalid_argument for layers of different
-/// worlds, or fewer than one gather buffer.
+/// The base is sharded over the layers' world, which may be a part of the ranks (hybrid; 1: replicated, and
+/// nothing is gathered); vocabulary and adapters over all ranks, the adapters' world. Throws
+/// std::invalid_argument for layers of different worlds or of one that does not divide all ranks, and for
+/// fewer than one gather buffer.
 RankMemory rank_memory(std::span<const PackedLayout> layers, const AdapterLayout& adapters,
                        const DenseShape& dense, int gather_buffers = 2);
 
