@@ -2,7 +2,9 @@
 // Training that goes on from a checkpoint: bit for bit on the same world, from the same bits on another.
 #include <gtest/gtest.h>
 
-#include "kernels/fsdp/checkpoint/save.hpp"
+#include "kernels/fsdp/checkpoint/error.hpp"
+#include "kernels/fsdp/checkpoint/stopping_files_test.hpp"
+#include "kernels/fsdp/engine/save_together.hpp"
 #include "tests/fsdp/ranks.hpp"
 
 namespace assay::testing {
@@ -11,35 +13,6 @@ namespace {
 namespace fsdp = kernels::fsdp;
 constexpr int kSaved = 5;
 
-/// Rank 0 gathers the receipts through the reduce group, as text padded to one length.
-std::vector<fsdp::ShardReceipt> gather_receipts(c10d::Backend& group, const fsdp::ShardReceipt& own) {
-  constexpr std::int64_t kBytes = 1 << 18;
-  const std::string text = text_of(own);
-  fsdp::require(static_cast<std::int64_t>(text.size()) < kBytes, "a receipt that fits");
-  at::Tensor mine = at::zeros({kBytes}, at::kByte), all = at::zeros({kBytes * group.getSize()}, at::kByte);
-  std::memcpy(mine.mutable_data_ptr(), text.data(), text.size());
-  fsdp::require(group._allgather_base(all, mine, {})->wait(), "gathered");
-  std::vector<fsdp::ShardReceipt> receipts;
-  for (int rank = 0; rank < group.getSize(); ++rank)
-    receipts.push_back(
-        fsdp::parse_receipt(reinterpret_cast<const char*>(all[rank * kBytes].const_data_ptr())));
-  return receipts;
-}
-
-void save(const fsdp::RankContext& context, c10d::Backend& group, const std::filesystem::path& root,
-          const std::vector<fsdp::PartToWrite>& parts) {
-  fsdp::PosixFiles files;
-  if (context.rank == 0)
-    fsdp::begin_checkpoint(files, root, kSaved);
-  group.barrier({});
-  const auto receipts =
-      gather_receipts(group, fsdp::save_shard(files, root, kSaved, context.rank, context.world, parts));
-  if (context.rank == 0)
-    fsdp::commit_checkpoint(
-        files, root, {.step = kSaved, .model = "tiny", .state = {{"cursor", "0"}}, .shards = receipts});
-  group.barrier({});
-}
-
 /// Steps up to kSaved, a checkpoint, and the rest.
 std::vector<double> run_and_save(int world, const std::filesystem::path& root) {
   return losses_of(world, [&](const fsdp::RankContext& context) {
@@ -47,7 +20,9 @@ std::vector<double> run_and_save(int world, const std::filesystem::path& root) {
     const fsdp::RankGroups groups = groups_of(context);
     const auto step = sharded_step(p, groups, {});
     auto losses = run_steps(*step, 1, kSaved);
-    save(context, *groups.reduce, root, step->adapters().parts());
+    fsdp::PosixFiles files;
+    fsdp::save_together(files, {.root = root, .step = kSaved, .model = "tiny", .state = {}},
+                        step->adapters().parts(), *groups.reduce);
     const auto rest = run_steps(*step, kSaved + 1);
     losses.insert(losses.end(), rest.begin(), rest.end());
     return losses;
@@ -90,6 +65,41 @@ TEST(Resume, a_run_that_starts_over_instead_is_seen) {
   const std::vector<double> rest(whole.begin() + kSaved, whole.end()),
       first(whole.begin(), whole.begin() + kSteps - kSaved);
   EXPECT_GT(largest_difference(first, rest), 1e-2);
+}
+
+TEST(Resume, a_rank_that_cannot_write_is_named_on_all_and_nothing_is_committed) {
+  for (int stop = 0; stop < 8; ++stop) {
+    const fsdp::TemporaryFolder root;
+    losses_of(3, [&](const fsdp::RankContext& context) {
+      const auto group = context.group();
+      const fsdp::Whole whole = fsdp::sample_state(4);
+      std::vector<fsdp::PartToWrite> parts;
+      for (const auto& part : fsdp::sample_parts(context.rank, 3))
+        parts.push_back({part, std::as_bytes(std::span(whole.at(part.name)))
+                                   .subspan(static_cast<std::size_t>(part.first) * 4,
+                                            static_cast<std::size_t>(part.count) * 4)});
+      fsdp::PosixFiles inner;
+      fsdp::StoppingFiles files(inner, context.rank == 1 ? stop : -1,
+                                [] { throw std::runtime_error("no space left"); });
+      std::string message;
+      try {
+        fsdp::save_together(files, {.root = root.path(), .step = 9, .model = "tiny", .state = {}}, parts,
+                            *group);
+      } catch (const fsdp::CheckpointError& error) {
+        message = error.what();
+      }
+      fsdp::require(message.find("on rank 1: no space left") != std::string::npos,
+                    "expected rank 1's reason, found " + message);
+      fsdp::PosixFiles again;
+      group->barrier({});
+      fsdp::require(fsdp::committed_steps(root.path()).empty(), "nothing committed");
+      fsdp::save_together(again, {.root = root.path(), .step = 9, .model = "tiny", .state = {}}, parts,
+                          *group);
+      fsdp::require(fsdp::load_all(fsdp::ShardedCheckpoint::open_newest(root.path()), 2) == whole,
+                    "saved at the second try");
+      return std::vector<double>{};
+    });
+  }
 }
 
 }  // namespace
