@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A training job as a launcher runs it: goes on from the newest checkpoint, saves every third step, and may
-// be killed in its first attempt. `--root DIR` of checkpoints, `--losses FILE` to write the last loss to or,
-// with `--expect`, to compare it with.
+// A training job as a launcher runs it: the first attempt empties `--root DIR` and may be killed
+// (`--killed`), a further one goes on from the newest checkpoint; saves every third step. `--losses FILE` to
+// write the last loss to or, with `--expect`, to compare it with.
 #include <ATen/Parallel.h>
 
 #include <csignal>
@@ -83,6 +83,8 @@ int main(int count, char** arguments) {
   const Job job = job_of(count, arguments);
   try {
     const auto identity = fsdp::identity_from(fsdp::process_environment);
+    if (identity.rank == 0 && identity.run.ends_with("/0"))  // nobody looks before the ranks have met
+      std::filesystem::remove_all(job.root);
     const auto store = fsdp::meet(identity);
     const auto group = [&](const char* name) {
       return c10::make_intrusive<fsdp::SocketBackend>(

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <thread>
 
@@ -188,26 +189,37 @@ class SlowStage : public PipelineStage {
   std::chrono::milliseconds unit_;
 };
 
+/// The longest of the ranks' lists; other work on the machine only adds to it, so the shortest of some runs
+/// counts.
+double shortest_run(const Schedule& schedule, SlowStage& stage, SocketBackend& group, double enough) {
+  double shortest = std::numeric_limits<double>::infinity();
+  for (int attempt = 0; attempt < 8 && shortest > enough; ++attempt) {
+    group.barrier({});
+    std::vector<Tensor> longest{at::zeros({1}, at::kDouble)};
+    longest[0][0] = run_pipeline(schedule, {{group.getRank(), &stage}}, group).back().end;
+    c10d::AllreduceOptions largest;
+    largest.reduceOp = c10d::ReduceOp::MAX;
+    group.allreduce(longest, largest);
+    shortest = std::min(shortest, longest[0].item<double>());
+  }
+  return shortest;
+}
+
 TEST(RunPipeline, a_run_takes_what_the_simulation_says) {
-  constexpr auto kUnit = std::chrono::milliseconds(20);
   for (const Schedule& compute : {gpipe(2, 4), one_f_one_b(2, 4), zb_h1(2, 4)}) {
     const Schedule schedule = with_transfers(compute);
     const double predicted = simulate(schedule, {}).makespan * 0.02;
-    const auto ends = in_processes(2, [&](const RankContext& context) {
-      SlowStage stage(context.rank == 0, context.rank == 1, kUnit);
-      const auto group = context.group();
-      group->barrier({});
-      const double took = run_pipeline(schedule, {{context.rank, &stage}}, *group).back().end;
-      std::printf("[ %s, rank %d ] %.0f ms, predicted %.0f\n", schedule.name.c_str(), context.rank,
-                  1e3 * took, 1e3 * predicted);
+    expect_all_ok(in_processes(2, [&](const RankContext& context) {
+      SlowStage stage(context.rank == 0, context.rank == 1, std::chrono::milliseconds(20));
+      const double took = shortest_run(schedule, stage, *context.group(), 1.1 * predicted);
+      if (context.rank == 0)
+        std::printf("[ %s ] %.0f ms, simulated %.0f\n", schedule.name.c_str(), 1e3 * took, 1e3 * predicted);
       std::fflush(stdout);
-      // Idle time of a rank at its end is no part of its own list: the longest list is the makespan.
+      require(took >= 0.99 * predicted, "expected no less than simulated, found " + std::to_string(took));
+      // Ranks one after the other would take 1.6 times as long (1.85 of ZB-H1).
       require(took <= 1.5 * predicted,
               "expected at most half more than simulated, found " + std::to_string(took));
-      require(context.rank != 0 || took >= 0.95 * predicted,
-              "expected no less than simulated, found " + std::to_string(took));
-    });
-    expect_all_ok(ends);
+    }));
   }
 }
 
