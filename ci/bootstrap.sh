@@ -15,7 +15,7 @@ EOF
 }
 
 debian_packages=(g++ cmake ninja-build ccache git python3 python3-venv python3-dev binutils patchelf shellcheck
-  libgtest-dev libgmock-dev libbenchmark-dev nlohmann-json3-dev libvalijson-dev libcli11-dev libfmt-dev libhwy-dev libeigen3-dev)
+  libgtest-dev libgmock-dev libbenchmark-dev nlohmann-json3-dev libvalijson-dev libcli11-dev libfmt-dev libhwy-dev libeigen3-dev libssl-dev)
 cuda_from_wheels=no
 for argument in "$@"; do
   case $argument in

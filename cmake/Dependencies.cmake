@@ -8,6 +8,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(hwy REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 
 # The Python whose site-packages hold torch (and, optionally, Triton, bitsandbytes and the small model).
 if(NOT ASSAY_PYTHON)

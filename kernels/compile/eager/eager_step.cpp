@@ -131,6 +131,8 @@ void EagerStep::decode(const Op& op) {
 }
 
 void EagerStep::run(const Op& op) {
+  if (const auto found = instead_.find(op.kind); found != instead_.end())
+    return found->second(op);
   const auto in = [&](std::size_t i) { return of(op.in[i]); };
   const auto out = [&](std::size_t i) { return of(op.out[i]); };
   const auto head_dim = [&] { return 2 * tensor("frequencies").numel(); };

@@ -5,8 +5,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/compile/program.hpp"
@@ -29,6 +31,11 @@ class EagerStep {
   /// not given are made (zeros). c10::Error (ValueError) where it does not fit.
   void bind(const std::string& name, const at::Tensor& tensor);
   void bind(const std::string& name, const PackedTensors& weight);
+  /// Runs `instead` for every operation of this kind; `of` gives it the operation's tensors. For weights that
+  /// are not whole on this process.
+  void run_with(OpKind kind, std::function<void(const Op&)> instead) { instead_[kind] = std::move(instead); }
+  /// Throws c10::Error naming a buffer that has no tensor.
+  at::Tensor of(const Operand& operand) const;
   /// Adapters in the compute type, as the first step reads them.
   void copy_adapters();
 
@@ -39,7 +46,6 @@ class EagerStep {
   std::size_t arena_bytes() const { return plan_.bytes; }
 
  private:
-  at::Tensor of(const Operand& operand) const;
   at::ScalarType type_of(Element element) const;
   void run(const Op& op);
   void decode(const Op& op);
@@ -50,6 +56,7 @@ class EagerStep {
   at::Tensor arena_;
   std::vector<at::Tensor> tensors_;  ///< of each buffer
   std::map<int, PackedTensors> packed_;
+  std::map<OpKind, std::function<void(const Op&)>> instead_;
 };
 
 }  // namespace assay::kernels::compile
