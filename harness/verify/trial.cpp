@@ -8,6 +8,7 @@
 
 #include <new>
 
+#include "harness/core/outside.hpp"
 #include "harness/verify/describe.hpp"
 
 namespace assay::harness {
@@ -37,6 +38,8 @@ void Trial::attempt(const char* what, const std::function<void()>& foreign) {
   try {
     foreign();
   } catch (const OutOfMemory&) {
+    throw;
+  } catch (const RowEnded&) {
     throw;
   } catch (const Skip&) {
     throw;
