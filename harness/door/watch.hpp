@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timed calls must do what verified calls did. Before a window some bytes of what it must write are spoiled,
+// and looked at right after its answer, while the process stands still; every few windows one set gets other
+// inputs and all of its outputs are spoiled. Calls that are skipped, answered from memory, or finished after
+// the answer show here (check "timed_output").
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "harness/door/session.hpp"
+
+namespace assay::harness::door {
+
+class Watch {
+ public:
+  /// Makes one call on each of the session's sets, which are as many as `inputs`, and one with other inputs
+  /// of the case, and keeps what they wrote as right. With a challenge of exact parity all of it is held
+  /// against the oracle first; otherwise it is what a verified implementation said of these inputs. Where
+  /// bits need not repeat (`deterministic` false), all that is asked is that what was spoiled is written.
+  Watch(Session& session, const Row& row, const std::vector<TensorSet>& inputs, bool deterministic);
+
+  /// As RemoteCalls::window_ns.
+  double window_ns(std::int64_t first, std::int64_t count);
+
+ private:
+  struct Spot {
+    std::size_t output;  ///< index of the tensor
+    std::size_t begin, end;
+  };
+  void learn(int set, const TensorSet& inputs, const Row& row);
+  void exchange_inputs(int set);
+  std::vector<Spot> spoil_some(int set);
+  void check_spots(int set, const std::vector<Spot>& spots);
+  void check_all(int set);
+
+  Session& session_;
+  bool deterministic_;
+  std::vector<TensorSet> right_;               ///< outputs by data, on the CPU
+  std::vector<std::uint64_t> inputs_digests_;  ///< by data
+  std::vector<std::size_t> data_;              ///< of each set
+  TensorSet waiting_;                          ///< inputs that no set has now
+  std::size_t waiting_data_ = 0;
+  std::mt19937_64 random_;
+  std::int64_t windows_ = 0;
+};
+
+}  // namespace assay::harness::door
