@@ -11,6 +11,7 @@
 
 #include "harness/cli/commands.hpp"
 #include "harness/cli/selection.hpp"
+#include "harness/core/outside.hpp"
 #include "harness/core/registry.hpp"
 #include "harness/measure/cuda_handles.hpp"
 #include "harness/memory/memory.hpp"
@@ -79,10 +80,10 @@ void run_row(benchmark::State& state, const Row& row) {
   const auto inputs = make_input_sets(*row.challenge, *row.which, *row.device, count);
   auto outputs = make_output_sets(*row.challenge, *row.which, *row.device, count);
   const Prepared prepared = prepare_on_all(*row.implementation, *row.which, inputs, outputs);
-  state.counters["peak_bytes"] =
-      static_cast<double>(measure_memory(prepared.allocating.front(), row.device->kind,
-                                         static_cast<std::int64_t>(outputs.front().bytes()))
-                              .peak_bytes);
+  const Memory memory = prepared.remote ? prepared.remote->memory()
+                                        : measure_memory(prepared.allocating.front(), row.device->kind,
+                                                         static_cast<std::int64_t>(outputs.front().bytes()));
+  state.counters["peak_bytes"] = static_cast<double>(memory.peak_bytes);
   if (const Implementation* baseline = baseline_for(row)) {
     auto theirs = make_output_sets(*row.challenge, *row.which, *row.device, count);
     const Prepared other = prepare_on_all(*baseline, *row.which, inputs, theirs);
@@ -96,14 +97,25 @@ void run_row(benchmark::State& state, const Row& row) {
   Stopwatch stopwatch(*row.device);
   std::size_t next = 0;
   for (auto _ : state) {
-    state.SetIterationTime(stopwatch.seconds(prepared.into[next++ % prepared.into.size()]));
+    const auto set = static_cast<std::int64_t>(next++ % inputs.size());
+    state.SetIterationTime(prepared.remote ? 1e-9 * prepared.remote->window_ns(set, 1)
+                                           : stopwatch.seconds(prepared.into[static_cast<std::size_t>(set)]));
   }
   state.SetBytesProcessed(state.iterations() * row.challenge->work(*row.which).bytes);
 }
 
-void register_rows(const RunOptions& options, const std::vector<std::unique_ptr<DeviceInfo>>& devices,
-                   int& count) {
-  for (const Challenge& challenge : Registry::instance().challenges()) {
+/// A row that ends in a process of its own ends alone.
+void run_row_or_say(benchmark::State& state, const Row& row) {
+  try {
+    run_row(state, row);
+  } catch (const RowEnded& ended) {
+    state.SkipWithError((outcome_name(ended.outcome) + ": " + ended.text).c_str());
+  }
+}
+
+void register_rows(const std::vector<Challenge>& challenges, const RunOptions& options,
+                   const std::vector<std::unique_ptr<DeviceInfo>>& devices, int& count) {
+  for (const Challenge& challenge : challenges) {
     for (const Case& which : challenge.cases) {
       for (const Implementation& i : challenge.implementations) {
         for (const auto& device : devices) {
@@ -117,7 +129,7 @@ void register_rows(const RunOptions& options, const std::vector<std::unique_ptr<
             continue;
           const Row row{&challenge, &which, &i, device.get()};
           benchmark::RegisterBenchmark((challenge.name + "/" + which.name + "/" + i.name).c_str(),
-                                       [row](benchmark::State& state) { run_row(state, row); })
+                                       [row](benchmark::State& state) { run_row_or_say(state, row); })
               ->UseManualTime()
               ->Unit(benchmark::kMicrosecond);
           ++count;
@@ -138,12 +150,14 @@ int bench(const Common& common, const std::vector<std::string>& benchmark_flags)
   benchmark::Initialize(&argc, argv.data());
   if (argc > 1)
     throw UsageError(std::string("bench: unknown option ") + argv[1] + "; expected --benchmark_* flags");
-  const RunOptions options = options_of(common);
+  RunOptions options = options_of(common);
+  std::vector<Challenge> made;
+  const std::vector<Challenge>& challenges = challenges_for(common, options, made);
   std::vector<std::unique_ptr<DeviceInfo>> devices;
   for (const DeviceKind kind : options.devices)
     devices.push_back(std::make_unique<DeviceInfo>(describe(kind)));
   int count = 0;
-  register_rows(options, devices, count);
+  register_rows(challenges, options, devices, count);
   if (count == 0)
     throw UsageError("no case matches the filter on the chosen device; `assay list` shows what there is");
   benchmark::RunSpecifiedBenchmarks();
