@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What a shared library exports to be judged: assay verify|bench|run FILTER --candidate FILE.so
- * Plain C, no dependencies. How it is judged and how runs end: docs/candidates.md. An example: docs/examples/nf4_candidate.c.
+ * Plain C, no dependencies. How it is judged and how rows end: docs/candidates.md. Worked through:
+ * docs/examples/nf4_candidate.c.
  *
- * Each row (case, device) is judged in a process of its own, which loads the library once and calls it many times, with
- * the same pointers and changed contents too. A call must
- *   - read the inputs as they are now, change none of them, and write every element of the outputs and nothing else;
+ * Each row (case, device) is judged in a process of its own, which loads the library once and calls it many
+ * times, with the same pointers and changed contents too. A call must
+ *   - read the inputs as they are now, change none of them, and write every element of the outputs and
+ *     nothing else;
  *   - give the same bits for the same inputs;
- *   - CPU: be done when it returns. Threads may be kept for the next call, but may not touch the tensors in between;
- *   - CUDA: enqueue all its work on `stream`, not wait for the device, and allocate nothing while the stream is captured:
- *     calls are captured in CUDA graphs and replayed.
+ *   - CPU: be done when it returns. Threads may be kept for the next call, but may not touch the tensors in
+ *     between;
+ *   - CUDA: enqueue all its work on `stream` and not wait for the device. Calls are captured in CUDA graphs
+ *     and replayed, so what a stream cannot do while it is captured (allocate, synchronise) no call can do.
  */
 #ifndef ASSAY_CANDIDATE_H
 #define ASSAY_CANDIDATE_H
@@ -19,7 +22,7 @@
 extern "C" {
 #endif
 
-/* Grows when a struct or a meaning below changes. A library of another version is refused, with both numbers. */
+/* Grows when a struct or a meaning below changes; a library of another version is refused. */
 #define ASSAY_CANDIDATE_ABI_VERSION 1
 
 /* What a call returns. */
@@ -28,7 +31,7 @@ extern "C" {
 #define ASSAY_OUT_OF_MEMORY 2 /* the row ends as out_of_memory */
 #define ASSAY_ERROR 3         /* this and every other value: the row fails */
 
-/* Values of `device`: where every pointer of the struct points to, `stream` and the struct itself excepted. */
+/* Values of `device`: where every pointer of the struct but `stream` points to. */
 #define ASSAY_CPU 0
 #define ASSAY_CUDA 1
 
@@ -41,12 +44,14 @@ extern "C" {
 #define ASSAY_NF4 0
 #define ASSAY_FP4 1
 
-/* nf4/dequantize: 4-bit weights to numbers. Weight i, row-major, is a nibble of packed[i / 2], the high one for even i;
- * with b = i / block_size
- *   a[b]   = absmax[b]                                                                                   single level
- *   a[b]   = fl(fl(nested_code[absmax_codes[b]] * nested_absmax[b / nested_block_size]) + nested_offset[0])    nested
+/* nf4/dequantize: 4-bit weights to numbers. Weight i, row-major, is a nibble of packed[i / 2], the high one
+ * for even i. With b = i / block_size,
+ *   single level:  a[b] = absmax[b]
+ *   nested:        a[b] = fl(fl(nested_code[absmax_codes[b]] * nested_absmax[b / nested_block_size])
+ *                            + nested_offset[0])
  *   out[i] = round(code[nibble i] * a[b])
- * fl rounds to f32, so no fused multiply-add; round goes to out_dtype; both to nearest even. Parity is equality of bits. */
+ * fl rounds to f32, so no fused multiply-add; round goes to out_dtype; both to nearest even. Parity is
+ * equality of bits. */
 typedef struct AssayNf4Args {
   uint32_t struct_bytes; /* sizeof(AssayNf4Args) of the caller */
   int32_t device;

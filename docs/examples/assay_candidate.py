@@ -17,7 +17,7 @@ import json
 import mmap
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 class Skip(Exception):
@@ -38,16 +38,26 @@ class Case:
     name: str
     device: str  # "cpu" or "cuda"
     attributes: dict
-    sets: list = field(default_factory=list)  # pairs of dictionaries: inputs, outputs
+    sets: list  # pairs of dictionaries, inputs and outputs: tensor name -> Tensor
+
+
+class Calls:
+    """A row's work: one call after another in host memory. Candidates that keep device memory derive from it."""
+
+    def __init__(self, case, call=None):
+        self.case, self.call = case, call
+
+    def run(self, first, count):
+        """`count` calls on the sets from `first` on, around; returns when all their work has ended."""
+        sets = self.case.sets
+        for i in range(count):
+            self.call(*sets[(first + i) % len(sets)])
 
     def load(self, index):
-        """CUDA: host memory of the set to the device. Replaced by candidates that have device memory."""
+        """Device "cuda": inputs and outputs of a set from host memory to the device."""
 
     def store(self, index):
-        """CUDA: the device's inputs and outputs of the set to host memory."""
-
-    def wait(self):
-        """CUDA: until all queued work has ended."""
+        """Device "cuda": the device's inputs and outputs of a set to host memory."""
 
 
 def _map(path, tensors):
@@ -63,33 +73,33 @@ def _map(path, tensors):
 def _open(request, challenges):
     if request["challenge"] not in challenges:
         raise Skip(f"only {', '.join(challenges)}")
-    case = Case(request["challenge"], request["case"], request["device"], request["attributes"])
-    case.sets = [_map(path, request["tensors"]) for path in request["sets"]]
-    return case, challenges[case.challenge](case)
+    sets = [_map(path, request["tensors"]) for path in request["sets"]]
+    case = Case(request["challenge"], request["case"], request["device"], request["attributes"], sets)
+    made = challenges[case.challenge](case)
+    return made if isinstance(made, Calls) else Calls(case, made)
 
 
 class _Server:
     def __init__(self, challenges):
         self.challenges = challenges
-        self.case = self.call = None
+        self.calls = None
 
     def answer(self, request):
         op = request["op"]
         if op == "open":
-            self.case, self.call = _open(request, self.challenges)
+            self.calls = _open(request, self.challenges)
+        elif op == "run":
+            self.calls.run(request["first"], request["count"])
         elif op == "load":
-            self.case.load(request["set"])
+            self.calls.load(request["set"])
         elif op == "store":
-            self.case.store(request["set"])
+            self.calls.store(request["set"])
         else:
-            sets = self.case.sets
-            for i in range(request["count"]):
-                self.call(*sets[(request["first"] + i) % len(sets)])
-            self.case.wait()
+            raise ValueError(f"expected open, run, load or store, found {op}")
 
 
 def serve(challenges):
-    """Answers requests until stdin ends. `challenges`: name -> function that takes a Case and returns the call."""
+    """Answers requests until stdin ends. `challenges`: name -> function from a Case to its call, or to Calls."""
     requests, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     server = _Server(challenges)

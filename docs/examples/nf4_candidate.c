@@ -32,7 +32,8 @@ static uint32_t bits_of(float value) {
   return bits;
 }
 
-/* To nearest, ties to even: add just under half of the last place that stays, and one more where that place is odd. */
+/* To nearest, ties to even: add just under half of the last place that stays, and one more where that place
+ * is odd. */
 static uint16_t to_bf16(float value) {
   const uint32_t bits = bits_of(value);
   return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
@@ -55,14 +56,19 @@ static uint16_t to_f16(float value) {
 static float absmax_of(const AssayNf4Args* a, int64_t block) {
   if (a->absmax != 0)
     return a->absmax[block];
-  const float product = a->nested_code[a->absmax_codes[block]] * a->nested_absmax[block / a->nested_block_size];
+  const float product =
+      a->nested_code[a->absmax_codes[block]] * a->nested_absmax[block / a->nested_block_size];
   return product + a->nested_offset[0];
 }
 
-int32_t assay_candidate_abi_version(void) { return ASSAY_CANDIDATE_ABI_VERSION; }
+int32_t assay_candidate_abi_version(void) {
+  return ASSAY_CANDIDATE_ABI_VERSION;
+}
 
 static const char* error = 0;
-const char* assay_candidate_error(void) { return error; }
+const char* assay_candidate_error(void) {
+  return error;
+}
 
 int32_t assay_nf4_dequantize(const AssayNf4Args* a) {
   if (a->device != ASSAY_CPU || a->codebook != ASSAY_NF4) {

@@ -5,6 +5,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -73,6 +74,16 @@ class Stopwatch {
   std::optional<EventTimer> events_;
 };
 
+/// As many as take a millisecond, beside which the request and its answer are short.
+std::int64_t calls_in_window(const RemoteCalls& calls) {
+  calls.window_ns(0, 1);
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(1e6 / calls.window_ns(0, 1)), 1, 1000);
+}
+
+double seconds_in_window(const RemoteCalls& calls, std::int64_t first, std::int64_t count) {
+  return 1e-9 * calls.window_ns(first, count) / static_cast<double>(count);
+}
+
 void run_row(benchmark::State& state, const Row& row) {
   if (const auto fault = verified(row, state))
     return state.SkipWithError(fault->c_str());
@@ -95,10 +106,11 @@ void run_row(benchmark::State& state, const Row& row) {
     state.SetLabel("against " + baseline->name);
   }
   Stopwatch stopwatch(*row.device);
+  const std::int64_t window = prepared.remote ? calls_in_window(*prepared.remote) : 1;
   std::size_t next = 0;
   for (auto _ : state) {
     const auto set = static_cast<std::int64_t>(next++ % inputs.size());
-    state.SetIterationTime(prepared.remote ? 1e-9 * prepared.remote->window_ns(set, 1)
+    state.SetIterationTime(prepared.remote ? seconds_in_window(*prepared.remote, set, window)
                                            : stopwatch.seconds(prepared.into[static_cast<std::size_t>(set)]));
   }
   state.SetBytesProcessed(state.iterations() * row.challenge->work(*row.which).bytes);

@@ -38,8 +38,8 @@ void add_door(CLI::App& command, Common& common) {
       ->capture_default_str();
   command
       .add_option("--memory-limit", common.memory_limit_mib,
-                  "of the same: MiB a process may hold beyond its tensors")
-      ->check(CLI::Range(std::int64_t{16}, std::int64_t{1} << 30))
+                  "of the same: MiB that its processes may hold beside the tensors")
+      ->check(CLI::Range(std::int64_t{256}, std::int64_t{1} << 30))
       ->capture_default_str();
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,15 +31,20 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// The watch acts first and says so; this stops what grows faster than the watch looks.
-std::int64_t data_bytes(const Process::Command& command, const Limits& limits) {
-#ifdef ASSAY_SANITIZED
-  static_cast<void>(command), static_cast<void>(limits);
-  return 0;  // the sanitizer's shadow counts as data
-#else
-  return command.data_limit ? limits.memory_bytes + limits.memory_bytes / 2 + (std::int64_t{256} << 20) : 0;
-#endif
+/// RLIMIT_DATA on top of what a process has mapped. The watch acts first and says so; this stops what grows
+/// faster than the watch looks.
+std::int64_t growth_bytes(const Limits& limits) {
+  return limits.memory_bytes + limits.memory_bytes / 2 + (std::int64_t{64} << 20);
 }
+
+// Writable parts of libraries are data whether they are touched or not: torch's alone are half a gigabyte.
+constexpr std::int64_t kLibraryBytes = std::int64_t{4} << 30;
+
+#ifdef ASSAY_SANITIZED
+constexpr bool kCanLimitData = false;  // the sanitizer's shadow counts as data
+#else
+constexpr bool kCanLimitData = true;
+#endif
 
 std::string how_it_ended(int status) {
   if (WIFSIGNALED(status))
@@ -53,9 +59,19 @@ std::string mebibytes(std::int64_t bytes) {
 
 }  // namespace
 
-Process::Process(const Command& command, const Limits& limits) : limits_(limits) {
-  const Spawned spawned = spawn(command.words, command.inherited_fds, data_bytes(command, limits));
+Process::Process(const Command& command, const Limits& limits)
+    : limits_(limits), data_limit_(command.data_limit && kCanLimitData) {
+  const std::int64_t at_start = data_limit_ ? kLibraryBytes + growth_bytes(limits) : 0;
+  const Spawned spawned = spawn(command.words, command.inherited_fds, at_start);
   pid_ = spawned.pid, requests_ = spawned.requests, answers_ = spawned.answers, errors_ = spawned.errors;
+}
+
+void Process::limit_growth() {
+  if (!data_limit_)
+    return;
+  const auto bytes = static_cast<rlim_t>(memory_of(pid_).data + growth_bytes(limits_));
+  const rlimit both{bytes, bytes};
+  ::prlimit(pid_, RLIMIT_DATA, &both, nullptr);
 }
 
 Process::~Process() {

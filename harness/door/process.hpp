@@ -46,6 +46,9 @@ class Process {
   /// on Ctrl-C.
   std::string exchange(const std::string& line, double limit_s);
 
+  /// What is loaded is loaded: from now on RLIMIT_DATA allows little more than the memory limit on top.
+  void limit_growth();
+
   /// No thread of the process runs until the next exchange. Throws Ended.
   void freeze();
   void thaw();
@@ -67,6 +70,7 @@ class Process {
   std::string last_words() const;
 
   Limits limits_;
+  bool data_limit_;
   pid_t pid_ = -1;
   bool reaped_ = false, frozen_ = false, answers_closed_ = false;
   int requests_ = -1, answers_ = -1, errors_ = -1;

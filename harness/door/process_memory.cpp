@@ -36,6 +36,7 @@ ProcessMemory memory_of(pid_t pid) {
   for (std::string line; std::getline(file, line);) {
     take(line, "VmRSS:", memory.resident);
     take(line, "VmHWM:", memory.peak);
+    take(line, "VmData:", memory.data);
     take(line, "RssAnon:", memory.anonymous);
   }
   return memory;

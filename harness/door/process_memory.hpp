@@ -11,6 +11,7 @@ namespace assay::harness::door {
 struct ProcessMemory {
   std::int64_t resident = 0;   ///< VmRSS
   std::int64_t peak = 0;       ///< VmHWM
+  std::int64_t data = 0;       ///< VmData: what RLIMIT_DATA counts
   std::int64_t anonymous = 0;  ///< RssAnon: heap and stacks, neither files nor shared memory
 };
 

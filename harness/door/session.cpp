@@ -27,6 +27,19 @@ std::string fresh_id() {
   return fmt::format("{:08x}{:08x}", device(), device());
 }
 
+Outcome told_where(Outcome outcome, const std::string& op) {
+  const std::string where = op == "open"  ? "while it was loaded, "
+                            : op == "run" ? "in a call, "
+                                          : "in " + op + ", ";
+  if (auto* failed = std::get_if<Failed>(&outcome))
+    failed->reason = where + failed->reason;
+  if (auto* timed_out = std::get_if<TimedOut>(&outcome))
+    timed_out->reason = where + timed_out->reason;
+  if (auto* too_large = std::get_if<OutOfMemoryOutcome>(&outcome))
+    too_large->reason = where + too_large->reason;
+  return outcome;
+}
+
 std::vector<SharedSet> make_sets(const Specs& specs, int count) {
   std::vector<SharedSet> sets;
   for (int i = 0; i < count; ++i) sets.emplace_back(specs);
@@ -48,6 +61,7 @@ Session::Session(const Target& target, const Row& row, const Specs& specs, int s
   request.op = "open";
   request.opening = opening_on(row, specs);
   ask(std::move(request), std::max(limits.start_s, limits.answer_s));
+  process_->limit_growth();
   anonymous_at_start_ = memory_of(process_->id()).anonymous;
 }
 
@@ -61,13 +75,14 @@ Opening Session::opening_on(const Row& row, const Specs& specs) const {
 
 void Session::ask(Request request, double limit_s) {
   request.id = fresh_id();
+  std::optional<Outcome> outcome;
   try {
-    const std::string answer = process_->exchange(request_line(request), limit_s);
-    if (const auto outcome = parse_answer(answer, request))
-      throw Ended(*outcome);
+    outcome = parse_answer(process_->exchange(request_line(request), limit_s), request);
   } catch (const Ended& ended) {
-    throw RowEnded(target_.name, ended.outcome);
+    outcome = told_where(ended.outcome, request.op);
   }
+  if (outcome)
+    throw RowEnded(target_.name, *outcome);
 }
 
 void Session::reject(const char* check, const std::string& reason) const {
