@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <random>
 
 #include "harness/core/interrupt.hpp"
 #include "harness/door/process_memory.hpp"
@@ -53,6 +54,11 @@ std::string how_it_ended(int status) {
   return fmt::format("the process exited with status {} before it answered", WEXITSTATUS(status));
 }
 
+std::string fresh_mark() {
+  std::random_device device;
+  return fmt::format("ASSAY_CANDIDATE={:08x}{:08x}", device(), device());
+}
+
 std::string mebibytes(std::int64_t bytes) {
   return fmt::format("{} MiB", bytes >> 20);
 }
@@ -60,9 +66,12 @@ std::string mebibytes(std::int64_t bytes) {
 }  // namespace
 
 Process::Process(const Command& command, const Limits& limits)
-    : limits_(limits), data_limit_(command.data_limit && kCanLimitData) {
+    : limits_(limits),
+      data_limit_(command.data_limit && kCanLimitData),
+      shared_bytes_(static_cast<std::int64_t>(command.shared_bytes)),
+      mark_(fresh_mark()) {
   const std::int64_t at_start = data_limit_ ? kLibraryBytes + growth_bytes(limits) : 0;
-  const Spawned spawned = spawn(command.words, command.inherited_fds, at_start);
+  const Spawned spawned = spawn(command.words, command.inherited_fds, mark_, at_start);
   pid_ = spawned.pid, requests_ = spawned.requests, answers_ = spawned.answers, errors_ = spawned.errors;
 }
 
@@ -77,7 +86,7 @@ void Process::limit_growth() {
 Process::~Process() {
   if (!reaped_) {  // who was reaped left its number to others, and its group was ended then
     int status = 0;
-    ::kill(-pid_, SIGKILL);
+    kill_all();
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
   }
@@ -149,9 +158,9 @@ void Process::read_complaints() {
 
 void Process::watch_memory() {
   if (++ticks_ % kTicksPerGroupLook == 0)
-    seen_bytes_ = anonymous_bytes_of_group(pid_);
+    seen_bytes_ = bytes_of_group(pid_, shared_bytes_);
   else
-    seen_bytes_ = memory_of(pid_).anonymous;
+    seen_bytes_ = bytes_of(memory_of(pid_), shared_bytes_);
   if (seen_bytes_ > limits_.memory_bytes)
     end_with(OutOfMemoryOutcome{fmt::format("the process took {}; --memory-limit allows {}",
                                             mebibytes(seen_bytes_), mebibytes(limits_.memory_bytes))});
@@ -178,8 +187,14 @@ void Process::throw_if_dead() {
       Failed{how_it_ended(status) + (near_limit ? "; its memory stood at " + mebibytes(seen_bytes_) : "")});
 }
 
-void Process::end_with(Outcome outcome) {
+/// What left the group still carries the mark, unless it was taken off on purpose.
+void Process::kill_all() const {
   ::kill(-pid_, SIGKILL);
+  for (const pid_t pid : processes_with(mark_)) ::kill(pid, SIGKILL);
+}
+
+void Process::end_with(Outcome outcome) {
+  kill_all();
   if (auto* failed = std::get_if<Failed>(&outcome))
     failed->reason += last_words();
   throw Ended(std::move(outcome));

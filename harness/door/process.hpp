@@ -27,13 +27,14 @@ struct Ended : std::exception {
   std::string text;
 };
 
-/// A process group that dies with this object, whatever it is doing. Its stdin and stdout carry lines, its
-/// stderr is kept for messages. Not for use from several threads.
+/// A process group that dies with this object, whatever it is doing, and with it what it started and sent
+/// away. Its stdin and stdout carry lines, its stderr is kept for messages. Not for use from several threads.
 class Process {
  public:
   struct Command {
     std::vector<std::string> words;  ///< program (an absolute path) and arguments
     std::vector<int> inherited_fds;  ///< open in the new process under the same numbers
+    std::size_t shared_bytes = 0;    ///< of the files among them, which count for nobody
     bool data_limit = true;          ///< RLIMIT_DATA too; not where CUDA maps memory
   };
   Process(const Command& command, const Limits& limits);
@@ -66,6 +67,7 @@ class Process {
   bool reap(int& status);
   /// Throws Ended if the process is no longer there.
   void throw_if_dead();
+  void kill_all() const;
   [[noreturn]] void end_with(Outcome outcome);
   std::string last_words() const;
 
@@ -76,6 +78,8 @@ class Process {
   int requests_ = -1, answers_ = -1, errors_ = -1;
   int ticks_ = 0;
   std::int64_t seen_bytes_ = 0;
+  std::int64_t shared_bytes_ = 0;
+  std::string mark_;  ///< in the environment of everything it starts
   std::string received_, complaints_;
 };
 

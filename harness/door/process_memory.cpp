@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -28,6 +29,18 @@ void take(std::string_view line, std::string_view name, std::int64_t& bytes) {
   bytes = kib * 1024;
 }
 
+std::vector<pid_t> all_processes() {
+  std::vector<pid_t> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename();
+    pid_t pid = 0;
+    if (std::from_chars(name.data(), name.data() + name.size(), pid).ec == std::errc())
+      found.push_back(pid);
+  }
+  return found;
+}
+
 }  // namespace
 
 ProcessMemory memory_of(pid_t pid) {
@@ -38,22 +51,34 @@ ProcessMemory memory_of(pid_t pid) {
     take(line, "VmHWM:", memory.peak);
     take(line, "VmData:", memory.data);
     take(line, "RssAnon:", memory.anonymous);
+    take(line, "RssShmem:", memory.shared);
   }
   return memory;
 }
 
-std::int64_t anonymous_bytes_of_group(pid_t group) {
+std::int64_t bytes_of(const ProcessMemory& memory, std::int64_t known_shared) {
+  return memory.anonymous + std::max<std::int64_t>(0, memory.shared - known_shared);
+}
+
+std::int64_t bytes_of_group(pid_t group, std::int64_t known_shared) {
   std::int64_t total = 0;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string name = entry.path().filename();
-    pid_t pid = 0;
-    if (std::from_chars(name.data(), name.data() + name.size(), pid).ec != std::errc())
-      continue;
+  for (const pid_t pid : all_processes()) {
     if (::getpgid(pid) == group)
-      total += memory_of(pid).anonymous;
+      total += bytes_of(memory_of(pid), known_shared);
   }
   return total;
+}
+
+std::vector<pid_t> processes_with(const std::string& entry) {
+  std::vector<pid_t> found;
+  for (const pid_t pid : all_processes()) {
+    std::ifstream file(folder_of(pid) + "/environ", std::ios::binary);
+    for (std::string line; std::getline(file, line, '\0');) {
+      if (line == entry)
+        found.push_back(pid);
+    }
+  }
+  return found;
 }
 
 bool reset_peak(pid_t pid) {

@@ -47,8 +47,11 @@ std::vector<SharedSet> make_sets(const Specs& specs, int count) {
 }
 
 Process::Command command_of(const Target& target, DeviceKind device, const std::vector<SharedSet>& sets) {
-  Process::Command command{target.words, {}, device == DeviceKind::kCpu};
-  for (const SharedSet& set : sets) command.inherited_fds.push_back(set.fd());
+  Process::Command command{target.words, {}, 0, device == DeviceKind::kCpu};
+  for (const SharedSet& set : sets) {
+    command.inherited_fds.push_back(set.fd());
+    command.shared_bytes += set.bytes();
+  }
   return command;
 }
 
@@ -63,6 +66,7 @@ Session::Session(const Target& target, const Row& row, const Specs& specs, int s
   ask(std::move(request), std::max(limits.start_s, limits.answer_s));
   process_->limit_growth();
   anonymous_at_start_ = memory_of(process_->id()).anonymous;
+  freeze();
 }
 
 Opening Session::opening_on(const Row& row, const Specs& specs) const {
@@ -148,8 +152,11 @@ void Session::look_again(int k) {
 }
 
 Memory Session::memory() {
-  if (device_ == DeviceKind::kCuda)
-    return measure_memory([this](Stream) { run_ns(0, 1); }, device_);
+  if (device_ == DeviceKind::kCuda) {
+    const Memory memory = measure_memory([this](Stream) { run_ns(0, 1); }, device_);
+    freeze();
+    return memory;
+  }
   // The process's resident pages: what one call takes for its duration, and what calls have kept. Shared
   // memory is resident by now and in both sides of the difference.
   const pid_t id = process_->id();
@@ -158,6 +165,7 @@ Memory Session::memory() {
   const ProcessMemory before = memory_of(id);
   run_ns(0, 1);
   const ProcessMemory after = memory_of(id);
+  freeze();
   const std::int64_t taken = exact ? std::max<std::int64_t>(0, after.peak - before.resident) : 0;
   Memory memory;
   memory.tensors = taken + std::max<std::int64_t>(0, before.anonymous - anonymous_at_start_);

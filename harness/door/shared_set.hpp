@@ -32,6 +32,7 @@ class Mapping {
   Mapping(Mapping&& other) noexcept;
   Mapping(const Mapping&) = delete;
   std::byte* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
 
  private:
   std::byte* data_ = nullptr;
@@ -48,6 +49,7 @@ class SharedSet {
   SharedSet(const SharedSet&) = delete;
 
   int fd() const { return fd_; }
+  std::size_t bytes() const { return mapping_.bytes(); }
   TensorSet& inputs() { return inputs_; }
   TensorSet& outputs() { return outputs_; }
 

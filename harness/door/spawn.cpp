@@ -51,6 +51,7 @@ void limit(int resource, rlim_t value) {
 
 struct Plan {
   char* const* arguments;
+  char* const* environment;
   const int* inherited;
   std::size_t inherited_count;
   std::int64_t data_bytes;
@@ -70,7 +71,7 @@ struct Plan {
   for (int i = 0; i < 3; ++i) ::dup2(plan.standard[i], i);
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   for (std::size_t i = 0; i < plan.inherited_count; ++i) ::fcntl(plan.inherited[i], F_SETFD, 0);
-  ::execv(plan.arguments[0], plan.arguments);
+  ::execve(plan.arguments[0], plan.arguments, plan.environment);
   const char text[] = "cannot execute the program\n";
   static_cast<void>(!::write(2, text, sizeof(text) - 1));
   ::_exit(kCannotExec);
@@ -79,17 +80,18 @@ struct Plan {
 }  // namespace
 
 Spawned spawn(const std::vector<std::string>& words, const std::vector<int>& inherited,
-              std::int64_t data_bytes) {
+              const std::string& mark, std::int64_t data_bytes) {
   std::vector<std::string> kept = words;
-  std::vector<char*> arguments;
+  std::string kept_mark = mark;
+  std::vector<char*> arguments, environment;
   for (std::string& word : kept) arguments.push_back(word.data());
   arguments.push_back(nullptr);
+  for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
+  environment.push_back(kept_mark.data());
+  environment.push_back(nullptr);
   Channel requests, answers, errors;
-  const Plan plan{arguments.data(),
-                  inherited.data(),
-                  inherited.size(),
-                  data_bytes,
-                  {requests.theirs, answers.theirs, errors.theirs},
+  const Plan plan{arguments.data(), environment.data(), inherited.data(),
+                  inherited.size(), data_bytes,         {requests.theirs, answers.theirs, errors.theirs},
                   ::getpid()};
   const pid_t pid = ::fork();
   require(pid >= 0, "fork");

@@ -15,10 +15,10 @@ struct Spawned {
   int requests = -1, answers = -1, errors = -1;  ///< this side's ends, close-on-exec, non-blocking
 };
 
-/// `data_bytes`: RLIMIT_DATA, 0 for none. No core dumps; the process is killed when this one ends. Open files
-/// of this process are closed in it but for `inherited`. Throws std::runtime_error; a program that cannot be
-/// executed exits with status 127.
+/// `mark`: "NAME=value", added to the environment. `data_bytes`: RLIMIT_DATA, 0 for none. No core dumps; the
+/// process is killed when this one ends. Open files of this process are closed in it but for `inherited`.
+/// Throws std::runtime_error; a program that cannot be executed exits with status 127.
 Spawned spawn(const std::vector<std::string>& words, const std::vector<int>& inherited,
-              std::int64_t data_bytes);
+              const std::string& mark, std::int64_t data_bytes);
 
 }  // namespace assay::harness::door

@@ -8,6 +8,7 @@
 
 #include <new>
 
+#include "harness/core/interrupt.hpp"
 #include "harness/core/outside.hpp"
 #include "harness/verify/describe.hpp"
 
@@ -40,6 +41,8 @@ void Trial::attempt(const char* what, const std::function<void()>& foreign) {
   } catch (const OutOfMemory&) {
     throw;
   } catch (const RowEnded&) {
+    throw;
+  } catch (const Interrupted&) {
     throw;
   } catch (const Skip&) {
     throw;

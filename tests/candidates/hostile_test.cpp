@@ -51,6 +51,10 @@ TEST(HostileCandidates, a_memory_hog_ends_at_the_memory_limit) {
   expect_outcome<OutOfMemoryOutcome>(verify_small(hostile("memory_hog"), "--memory-limit 400"),
                                      "--memory-limit allows 400 MiB");
 }
+TEST(HostileCandidates, shared_memory_counts) {
+  expect_outcome<OutOfMemoryOutcome>(verify_small(hostile("hogs_shared_memory"), "--memory-limit 400"),
+                                     "--memory-limit allows 400 MiB");
+}
 TEST(HostileCandidates, memory_of_processes_it_starts_counts) {
   expect_outcome<OutOfMemoryOutcome>(
       verify_small(hostile("hogs_in_another_process"), "--memory-limit 400 --time-limit 20"),
