@@ -89,14 +89,16 @@ void run_row(benchmark::State& state, const Row& row) {
     return state.SkipWithError(fault->c_str());
   const int count = sets_for_case(*row.challenge, *row.which, *row.device);
   const auto inputs = make_input_sets(*row.challenge, *row.which, *row.device, count);
-  auto outputs = make_output_sets(*row.challenge, *row.which, *row.device, count);
+  auto outputs = make_output_sets(*row.challenge, *row.which, *row.device,
+                                  row.implementation->prepare_remote ? 0 : count);
   const Prepared prepared = prepare_on_all(*row.implementation, *row.which, inputs, outputs);
   const Memory memory = prepared.remote ? prepared.remote->memory()
                                         : measure_memory(prepared.allocating.front(), row.device->kind,
                                                          static_cast<std::int64_t>(outputs.front().bytes()));
   state.counters["peak_bytes"] = static_cast<double>(memory.peak_bytes);
   if (const Implementation* baseline = baseline_for(row)) {
-    auto theirs = make_output_sets(*row.challenge, *row.which, *row.device, count);
+    auto theirs =
+        make_output_sets(*row.challenge, *row.which, *row.device, baseline->prepare_remote ? 0 : count);
     const Prepared other = prepare_on_all(*baseline, *row.which, inputs, theirs);
     MeasureOptions options;
     options.budget_seconds = 0.5;

@@ -106,8 +106,7 @@ struct Implementation {
   std::optional<double> own_k;
   /// Where calls happen in another process: all sets of a rotation at once, and windows of calls that this process clocks.
   /// Null: calls are made here, one by one.
-  std::function<RemoteCalls(const Case&, const std::vector<TensorSet>& inputs, std::vector<TensorSet>& outputs)>
-      prepare_remote;
+  std::function<RemoteCalls(const Case&, const std::vector<TensorSet>& inputs)> prepare_remote;
   /// SHA-256 of what is judged, where it was not built from `sources`.
   std::string judged_sha256;
   /// CUDA: the SM the code that runs was built for and how ("sass" or "ptx_jit"); null: unknown.

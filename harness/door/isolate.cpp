@@ -41,19 +41,18 @@ struct Plan {
 
   Invocation prepare(const Case& which, const TensorSet& inputs, TensorSet& outputs) const {
     auto session = std::make_shared<Session>(target, Row{*challenge, which, device},
-                                             specs_of(inputs, outputs), 1, limits);
+                                             Specs{specs_of(inputs), specs_of(outputs)}, 1, limits);
     if (verified_there)
       session->verify();
     return
         [session, &inputs, &outputs](harness::Stream stream) { session->call(0, inputs, outputs, stream); };
   }
 
-  RemoteCalls prepare_remote(const Case& which, const std::vector<TensorSet>& inputs,
-                             std::vector<TensorSet>& outputs) const {
+  RemoteCalls prepare_remote(const Case& which, const std::vector<TensorSet>& inputs) const {
     const Row row{*challenge, which, device};
     const int sets = static_cast<int>(inputs.size());
-    auto session =
-        std::make_shared<Session>(target, row, specs_of(inputs.front(), outputs.front()), sets, limits);
+    const Specs specs{specs_of(inputs.front()), challenge->outputs(which)};
+    auto session = std::make_shared<Session>(target, row, specs, sets, limits);
     auto watch = std::make_shared<Watch>(*session, row, inputs, deterministic);
     return {.sets = sets,
             .window_ns = [session, watch](std::int64_t first,
@@ -66,9 +65,8 @@ void call_elsewhere(Implementation& implementation, Plan plan) {
   const auto shared = std::make_shared<const Plan>(std::move(plan));
   implementation.prepare = [shared](const Case& which, const TensorSet& inputs, TensorSet& outputs,
                                     CallStyle) { return shared->prepare(which, inputs, outputs); };
-  implementation.prepare_remote = [shared](const Case& which, const std::vector<TensorSet>& inputs,
-                                           std::vector<TensorSet>& outputs) {
-    return shared->prepare_remote(which, inputs, outputs);
+  implementation.prepare_remote = [shared](const Case& which, const std::vector<TensorSet>& inputs) {
+    return shared->prepare_remote(which, inputs);
   };
   // Seen from here a call waits for its process, and its results are copied; seen from there neither is true.
   implementation.synchronises = true;

@@ -36,10 +36,9 @@ int make_file(std::size_t bytes) {
 
 }  // namespace
 
-Specs specs_of(const TensorSet& inputs, const TensorSet& outputs) {
-  Specs specs;
-  for (const TensorView& view : inputs.views()) specs.inputs.push_back({view.name, view.dtype, view.shape});
-  for (const TensorView& view : outputs.views()) specs.outputs.push_back({view.name, view.dtype, view.shape});
+std::vector<TensorSpec> specs_of(const TensorSet& set) {
+  std::vector<TensorSpec> specs;
+  for (const TensorView& view : set.views()) specs.push_back({view.name, view.dtype, view.shape});
   return specs;
 }
 

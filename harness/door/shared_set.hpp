@@ -14,7 +14,7 @@ namespace assay::harness::door {
 struct Specs {
   std::vector<TensorSpec> inputs, outputs;
 };
-Specs specs_of(const TensorSet& inputs, const TensorSet& outputs);
+std::vector<TensorSpec> specs_of(const TensorSet& set);
 
 /// Where each allocation begins in the file, and its payload behind the front zone; inputs first. `bytes` of
 /// the whole.

@@ -48,7 +48,8 @@ struct CaseRun::Side {
   Side(const Challenge& challenge, const Case& which, const DeviceInfo& device,
        const Implementation& which_one, const std::vector<TensorSet>& inputs)
       : implementation(&which_one),
-        outputs(make_output_sets(challenge, which, device, static_cast<int>(inputs.size()))),
+        outputs(make_output_sets(challenge, which, device,
+                                 which_one.prepare_remote ? 0 : static_cast<int>(inputs.size()))),
         prepared(prepare_on_all(which_one, which, inputs, outputs)) {
     if (!which_one.copies_results)
       return;

@@ -102,8 +102,7 @@ TEST(CaseRun, who_promises_the_same_bits_cannot_leave_its_outputs_unwritten) {
 /// Calls elsewhere that take a millisecond each, or end as timed out once they are to be timed.
 Implementation elsewhere(const char* name, Role role, bool ends) {
   Implementation out = counted(name, role, std::make_shared<Calls>());
-  out.prepare_remote = [name, ends](const Case&, const std::vector<TensorSet>& inputs,
-                                    std::vector<TensorSet>&) {
+  out.prepare_remote = [name, ends](const Case&, const std::vector<TensorSet>& inputs) {
     const auto window_ns = [name, ends](std::int64_t, std::int64_t count) {
       if (ends)
         throw RowEnded(name, TimedOut{"too long"});

@@ -41,8 +41,7 @@ Prepared prepare_on_all(const Implementation& implementation, const Case& which,
                         const std::vector<TensorSet>& inputs, std::vector<TensorSet>& outputs) {
   Prepared prepared;
   if (implementation.prepare_remote) {
-    prepared.remote =
-        std::make_shared<const RemoteCalls>(implementation.prepare_remote(which, inputs, outputs));
+    prepared.remote = std::make_shared<const RemoteCalls>(implementation.prepare_remote(which, inputs));
     return prepared;
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
