@@ -76,12 +76,12 @@ class Stopwatch {
 
 /// As many as take a millisecond, beside which the request and its answer are short.
 std::int64_t calls_in_window(const RemoteCalls& calls) {
-  calls.window_ns(0, 1);
-  return std::clamp<std::int64_t>(static_cast<std::int64_t>(1e6 / calls.window_ns(0, 1)), 1, 1000);
+  calls.window_ns(0, 1, 0);
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(1e6 / calls.window_ns(0, 1, 1)), 1, 1000);
 }
 
 double seconds_in_window(const RemoteCalls& calls, std::int64_t first, std::int64_t count) {
-  return 1e-9 * calls.window_ns(first, count) / static_cast<double>(count);
+  return 1e-9 * calls.window_ns(first, count, first) / static_cast<double>(count);
 }
 
 void run_row(benchmark::State& state, const Row& row) {

@@ -36,7 +36,9 @@ struct RemoteCalls {
   /// Nanoseconds of this process's clock from the request of `count` calls, on the sets from `first` on,
   /// until the answer that all their work has ended. Copies nothing; looks at what was written, and throws
   /// RowEnded.
-  std::function<double(std::int64_t first, std::int64_t count)> window_ns;
+  /// Windows of one `round`, of whatever process, begin on the same core: a core that others keep busy must
+  /// not be one side's alone.
+  std::function<double(std::int64_t first, std::int64_t count, std::int64_t round)> window_ns;
   std::function<Memory()> memory;  ///< peak of one call, seen from this process
 };
 

@@ -54,10 +54,11 @@ struct Plan {
     const Specs specs{specs_of(inputs.front()), challenge->outputs(which)};
     auto session = std::make_shared<Session>(target, row, specs, sets, limits);
     auto watch = std::make_shared<Watch>(*session, row, inputs, deterministic);
-    return {.sets = sets,
-            .window_ns = [session, watch](std::int64_t first,
-                                          std::int64_t count) { return watch->window_ns(first, count); },
-            .memory = [session] { return session->memory(); }};
+    return {
+        .sets = sets,
+        .window_ns = [session, watch](std::int64_t first, std::int64_t count,
+                                      std::int64_t round) { return watch->window_ns(first, count, round); },
+        .memory = [session] { return session->memory(); }};
   }
 };
 

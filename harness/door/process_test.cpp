@@ -10,6 +10,8 @@
 #include <chrono>
 #include <fstream>
 
+#include "harness/door/process_cores.hpp"
+
 namespace assay::harness::door {
 namespace {
 
@@ -90,6 +92,23 @@ TEST(DoorProcess, its_end_is_the_end_of_everything_it_started) {
 TEST(DoorProcess, no_open_file_of_this_process_is_open_in_it) {
   // 0, 1, 2 and the folder that ls itself reads.
   EXPECT_THAT(outcome_of("read line; echo $(ls /proc/self/fd)"), HasSubstr("answer: 0 1 2 3"));
+}
+
+TEST(DoorProcess, cores_are_as_before_when_a_choice_of_one_has_ended) {
+  Process process(shell("while read line; do echo $line; done"), {});
+  const auto allowed = [&] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    EXPECT_EQ(::sched_getaffinity(process.id(), sizeof(set), &set), 0);
+    return CPU_COUNT(&set);
+  };
+  const int before = allowed();
+  {
+    const ProcessCores cores(process.id());
+    cores.allow_only(5);
+    EXPECT_EQ(allowed(), 1);
+  }
+  EXPECT_EQ(allowed(), before);
 }
 
 TEST(DoorProcess, a_program_that_cannot_be_executed_is_told) {

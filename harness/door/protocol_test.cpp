@@ -79,6 +79,13 @@ TEST(DoorProtocol, what_is_no_answer_fails_and_is_shown) {
   EXPECT_THAT(reason_of(""), HasSubstr("protocol:"));
 }
 
+TEST(DoorProtocol, lines_made_to_exhaust_the_reader_are_no_answers) {
+  constexpr std::size_t kDeep = 400'000;
+  EXPECT_THAT(reason_of(std::string(kDeep, '[')), HasSubstr("protocol:"));
+  EXPECT_THAT(reason_of(std::string(kDeep, '[') + std::string(kDeep, ']')), HasSubstr("protocol:"));
+  EXPECT_THAT(reason_of(std::string("{\"id\":\"ab12\",\"ok\":true\0}", 24)), HasSubstr("protocol:"));
+}
+
 TEST(DoorProtocol, nobody_can_claim_to_have_passed) {
   EXPECT_THAT(reason_of("{\"id\":\"ab12\",\"outcome\":\"passed\"}"), HasSubstr("protocol:"));
 }

@@ -11,6 +11,7 @@
 
 #include "harness/core/interrupt.hpp"
 #include "harness/device/device.hpp"
+#include "harness/door/process_cores.hpp"
 #include "harness/door/process_memory.hpp"
 #include "harness/memory/memory.hpp"
 #include "harness/verify/verify.hpp"
@@ -99,6 +100,12 @@ void Session::freeze() {
   } catch (const Ended& ended) {
     throw RowEnded(target_.name, ended.outcome);
   }
+}
+
+void Session::wake_on_core(std::int64_t number) {
+  const ProcessCores cores(process_->id());
+  cores.allow_only(number);
+  ask({"", "run", 0, 0, 0, std::nullopt}, limits_.answer_s);
 }
 
 void Session::load(int set) {

@@ -49,6 +49,9 @@ class Session {
   void load(int set);
   void store(int set);
   void freeze();
+  /// Awake and listening, its main thread on the core of that number, counted round among those it may use.
+  /// It may leave.
+  void wake_on_core(std::int64_t number);
   [[noreturn]] void reject(const char* check, const std::string& reason) const;
 
   SharedSet& set(int k) { return sets_[static_cast<std::size_t>(k)]; }

@@ -53,7 +53,7 @@ void Watch::learn(int set, const TensorSet& inputs, const Row& row) {
   inputs_digests_.push_back(inputs.digest());
 }
 
-double Watch::window_ns(std::int64_t first, std::int64_t count) {
+double Watch::window_ns(std::int64_t first, std::int64_t count, std::int64_t round) {
   if (count == 0)
     return session_.run_ns(0, 0);
   const std::int64_t touched = std::min<std::int64_t>(count, session_.count());
@@ -66,6 +66,7 @@ double Watch::window_ns(std::int64_t first, std::int64_t count) {
     exchange_inputs(set);
   else if (session_.device() == DeviceKind::kCpu)
     spots = spoil_some(set);
+  session_.wake_on_core(round);
   const double ns = session_.run_ns(first, count);
   if (whole)
     session_.store(set);

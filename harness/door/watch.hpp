@@ -22,7 +22,7 @@ class Watch {
   Watch(Session& session, const Row& row, const std::vector<TensorSet>& inputs, bool deterministic);
 
   /// As RemoteCalls::window_ns.
-  double window_ns(std::int64_t first, std::int64_t count);
+  double window_ns(std::int64_t first, std::int64_t count, std::int64_t round);
 
  private:
   struct Spot {

@@ -12,9 +12,9 @@
 namespace assay::harness {
 namespace {
 
-// A request and its answer take 10 to 20 µs (2 cores, 2026-11) and are inside each window of both sides: 2 %
-// of this. They are not subtracted, because how long an empty request takes is up to the process that is
-// judged.
+// A request and its answer take 10 to 36 µs (2 shared cores, 2026-11) and are inside each window of both
+// sides. of this. They are not subtracted, because how long an empty request takes is up to the process that
+// is judged.
 constexpr double kCpuTargetUs = 1000.0;
 constexpr double kCudaTargetUs = 5000.0;
 
@@ -22,12 +22,12 @@ class RemoteSampler final : public Sampler {
  public:
   RemoteSampler(const RemoteCalls& calls, std::int64_t count, std::int64_t offset, std::int64_t stride)
       : calls_(calls), count_(count), offset_(offset), stride_(stride) {
-    calls_.window_ns(0, count_);  // what a process makes ready for windows of this size
+    calls_.window_ns(0, count_, 0);  // what a process makes ready for windows of this size
   }
 
   double sample_ns(std::int64_t round) override {
     const std::int64_t first = (offset_ + round * stride_) % calls_.sets;
-    return std::max(1.0, calls_.window_ns(first, count_)) / static_cast<double>(count_);
+    return std::max(1.0, calls_.window_ns(first, count_, round)) / static_cast<double>(count_);
   }
 
   std::vector<std::string> notes() const override {
@@ -42,9 +42,9 @@ class RemoteSampler final : public Sampler {
 
 /// Fastest of a few, as an interrupted call must not decide the size of all windows.
 double call_us(const RemoteCalls& calls, std::int64_t count) {
-  double fastest = calls.window_ns(0, count);
+  double fastest = calls.window_ns(0, count, 0);
   for (int i = 1; i < 4; ++i)
-    fastest = std::min(fastest, calls.window_ns(count == 1 ? i % calls.sets : 0, count));
+    fastest = std::min(fastest, calls.window_ns(count == 1 ? i % calls.sets : 0, count, i));
   return fastest / 1000.0 / static_cast<double>(count);
 }
 

@@ -23,7 +23,8 @@ DeviceInfo cpu() {
 Prepared made_up(double call_ns, std::int64_t sets, std::int64_t* largest = nullptr) {
   RemoteCalls calls;
   calls.sets = sets;
-  calls.window_ns = [=, random = std::make_shared<std::mt19937>(1)](std::int64_t first, std::int64_t count) {
+  calls.window_ns = [=, random = std::make_shared<std::mt19937>(1)](std::int64_t first, std::int64_t count,
+                                                                    std::int64_t) {
     EXPECT_GE(first, 0);
     EXPECT_LT(first, sets);
     EXPECT_GE(count, 1);

@@ -103,7 +103,7 @@ TEST(CaseRun, who_promises_the_same_bits_cannot_leave_its_outputs_unwritten) {
 Implementation elsewhere(const char* name, Role role, bool ends) {
   Implementation out = counted(name, role, std::make_shared<Calls>());
   out.prepare_remote = [name, ends](const Case&, const std::vector<TensorSet>& inputs) {
-    const auto window_ns = [name, ends](std::int64_t, std::int64_t count) {
+    const auto window_ns = [name, ends](std::int64_t, std::int64_t count, std::int64_t) {
       if (ends)
         throw RowEnded(name, TimedOut{"too long"});
       return 1e6 * static_cast<double>(count);

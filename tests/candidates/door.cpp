@@ -62,6 +62,10 @@ std::string source(const std::string& file) {
   return std::string(ASSAY_HOSTILE_SOURCES) + "/" + file;
 }
 
+std::string program() {
+  return ASSAY_PROGRAM;
+}
+
 std::string python() {
   return ASSAY_TEST_PYTHON;
 }

@@ -64,6 +64,18 @@ TEST(TimedCandidates, the_example_is_timed_against_the_baseline_by_the_judges_cl
   EXPECT_EQ(judged.row().provenance.sources_sha256.size(), 64u);
 }
 
+TEST(TimedCandidates, the_same_implementation_on_both_sides_takes_the_same_time) {
+  // Three tries, as ctest runs other tests beside this one.
+  double ratio = 0;
+  for (int i = 0; i < 3 && !(ratio > 0.97 && ratio < 1.03); ++i) {
+    const Judged judged = run_timed("cmd:" + program() + " serve-candidate --implementation cpu_scalar");
+    const auto* passed = std::get_if<Passed>(&judged.row().outcome);
+    ASSERT_NE(passed, nullptr) << judged.printed;
+    ratio = passed->timings.front().speedup->median;
+  }
+  EXPECT_NEAR(ratio, 1.0, 0.03);
+}
+
 TEST(TimedCandidates, bench_shows_a_cheat_as_an_error_and_no_time) {
   const std::string text =
       printed_by("bench nf4/dequantize/4096x1024 --device cpu --benchmark_min_time=0.01 --candidate " +
