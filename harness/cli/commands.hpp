@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,10 @@ struct Common {
   std::string weights, evidence;
   std::string command;  ///< as typed
   bool quick = false;
-  std::string candidate;  ///< FILE.so or cmd:COMMAND, empty for none
-  bool isolate = false;   ///< this program's implementations in processes of their own
-  double time_limit_s = 60;
-  std::int64_t memory_limit_mib = 4096;
+  std::string candidate;               ///< FILE.so or cmd:COMMAND, empty for none
+  bool isolate = false;                ///< this program's implementations in processes of their own
+  std::optional<double> time_limit_s;  ///< of either; unset: harness/door's
+  std::optional<std::int64_t> memory_limit_mib;
 };
 
 int doctor(const Common& common);

@@ -33,14 +33,12 @@ void add_door(CLI::App& command, Common& common) {
   command.add_flag("--isolate", common.isolate, "every implementation in a process of its own");
   command
       .add_option("--time-limit", common.time_limit_s,
-                  "of --candidate and --isolate: seconds an answer may take")
-      ->check(CLI::Range(0.1, 86400.0))
-      ->capture_default_str();
+                  "of --candidate and --isolate: seconds an answer may take (60)")
+      ->check(CLI::Range(0.1, 86400.0));
   command
       .add_option("--memory-limit", common.memory_limit_mib,
-                  "of the same: MiB that its processes may hold beside the tensors")
-      ->check(CLI::Range(std::int64_t{256}, std::int64_t{1} << 30))
-      ->capture_default_str();
+                  "of the same: MiB that its processes may hold beside the tensors (4096)")
+      ->check(CLI::Range(std::int64_t{256}, std::int64_t{1} << 30));
 }
 
 struct Arguments {

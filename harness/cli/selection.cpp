@@ -34,11 +34,15 @@ RunOptions options_of(const Common& common) {
 const std::vector<Challenge>& challenges_for(const Common& common, RunOptions& options,
                                              std::vector<Challenge>& made) {
   const std::vector<Challenge>& own = Registry::instance().challenges();
-  if (common.candidate.empty() && !common.isolate)
+  if (common.candidate.empty() && !common.isolate) {
+    if (common.time_limit_s || common.memory_limit_mib)
+      throw UsageError("--time-limit and --memory-limit are of --candidate or --isolate, found neither");
     return own;
+  }
   door::Options how;
-  how.limits.answer_s = common.time_limit_s;
-  how.limits.memory_bytes = common.memory_limit_mib << 20;
+  how.limits.answer_s = common.time_limit_s.value_or(how.limits.answer_s);
+  if (common.memory_limit_mib)
+    how.limits.memory_bytes = *common.memory_limit_mib << 20;
   how.weights = common.weights.empty() ? "" : std::filesystem::absolute(common.weights).string();
   if (common.candidate.empty()) {
     made = door::all_isolated(own, how);

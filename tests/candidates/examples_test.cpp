@@ -66,6 +66,13 @@ TEST(CandidateExamples, a_file_that_is_not_there_is_refused) {
   EXPECT_THAT(text, HasSubstr("found no file 'none.so'"));
 }
 
+TEST(CandidateExamples, limits_without_a_process_to_limit_are_refused) {
+  int status = 0;
+  const std::string text = printed_by("verify nf4 --device cpu --time-limit 5", &status);
+  EXPECT_EQ(status, 2);
+  EXPECT_THAT(text, HasSubstr("are of --candidate or --isolate"));
+}
+
 TEST(CandidateExamples, a_filter_that_selects_no_case_it_could_be_judged_on_is_refused) {
   int status = 0;
   const std::string text =
