@@ -45,6 +45,7 @@ std::vector<pid_t> all_processes() {
 
 ProcessMemory memory_of(pid_t pid) {
   ProcessMemory memory;
+  memory.anonymous = -1;
   std::ifstream file(folder_of(pid) + "/status");
   for (std::string line; std::getline(file, line);) {
     take(line, "VmRSS:", memory.resident);
@@ -53,6 +54,8 @@ ProcessMemory memory_of(pid_t pid) {
     take(line, "RssAnon:", memory.anonymous);
     take(line, "RssShmem:", memory.shared);
   }
+  if (memory.anonymous < 0)  // a kernel that tells no kinds apart: all of it may be its own
+    memory.anonymous = 0, memory.shared = memory.resident;
   return memory;
 }
 

@@ -49,6 +49,14 @@ void limit(int resource, rlim_t value) {
   ::setrlimit(static_cast<__rlimit_resource>(resource), &both);
 }
 
+/// Every open file but the first three ends with exec.
+void keep_files_here() {
+  constexpr int kMost = 65536;  // where the kernel is older than 5.11
+  if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+    return;
+  for (int fd = 3; fd < kMost; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 struct Plan {
   char* const* arguments;
   char* const* environment;
@@ -69,7 +77,7 @@ struct Plan {
   if (plan.data_bytes > 0)
     limit(RLIMIT_DATA, static_cast<rlim_t>(plan.data_bytes));
   for (int i = 0; i < 3; ++i) ::dup2(plan.standard[i], i);
-  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  keep_files_here();
   for (std::size_t i = 0; i < plan.inherited_count; ++i) ::fcntl(plan.inherited[i], F_SETFD, 0);
   ::execve(plan.arguments[0], plan.arguments, plan.environment);
   const char text[] = "cannot execute the program\n";

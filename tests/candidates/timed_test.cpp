@@ -76,6 +76,15 @@ TEST(TimedCandidates, the_same_implementation_on_both_sides_takes_the_same_time)
   EXPECT_NEAR(ratio, 1.0, 0.03);
 }
 
+TEST(TimedCandidates, memory_that_a_call_takes_for_itself_is_seen) {
+  constexpr std::int64_t kTaken = std::int64_t{64} << 20;
+  const Judged judged = run_timed(hostile("takes_temporaries"));
+  const auto* passed = std::get_if<Passed>(&judged.row().outcome);
+  ASSERT_NE(passed, nullptr) << judged.printed;
+  EXPECT_NEAR(static_cast<double>(passed->memory->peak_bytes), static_cast<double>(kTaken), 0.05 * kTaken);
+  EXPECT_LT(*passed->memory->baseline_peak_bytes, kTaken / 16);
+}
+
 TEST(TimedCandidates, bench_shows_a_cheat_as_an_error_and_no_time) {
   const std::string text =
       printed_by("bench nf4/dequantize/4096x1024 --device cpu --benchmark_min_time=0.01 --candidate " +
