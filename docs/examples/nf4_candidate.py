@@ -50,4 +50,5 @@ def dequantize(case):
     return call
 
 
-assay_candidate.serve({"nf4/dequantize": dequantize})
+if __name__ == "__main__":
+    assay_candidate.serve({"nf4/dequantize": dequantize})

@@ -102,10 +102,11 @@ void Session::freeze() {
   }
 }
 
-void Session::wake_on_core(std::int64_t number) {
+void Session::move_to_core(std::int64_t number) {
   const ProcessCores cores(process_->id());
   cores.allow_only(number);
-  ask({"", "run", 0, 0, 0, std::nullopt}, limits_.answer_s);
+  run(0, 0);
+  freeze();
 }
 
 void Session::load(int set) {
@@ -121,16 +122,18 @@ void Session::store(int set) {
 void Session::verify() {
   constexpr double kCallsWorth = 4;  // dozens of calls and some looks of the oracle
   load(0);
-  run_ns(0, 1);  // a call that never ends should end as one
+  run(0, 1);  // a call that never ends should end as one
   ask({"", "verify", 0, 0, 0, std::nullopt}, kCallsWorth * limits_.answer_s);
 }
 
-double Session::run_ns(std::int64_t first, std::int64_t count) {
-  using Clock = std::chrono::steady_clock;
-  if (process_->frozen())
-    ask({"", "run", 0, 0, 0, std::nullopt}, limits_.answer_s);  // awake and listening before the clock starts
-  const auto begin = Clock::now();
+void Session::run(std::int64_t first, std::int64_t count) {
   ask({"", "run", 0, first, count, std::nullopt}, limits_.answer_s);
+}
+
+double Session::window_ns(std::int64_t first, std::int64_t count) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  run(first, count);
   return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
 }
 
@@ -141,7 +144,7 @@ void Session::call(int k, const TensorSet& inputs, const TensorSet& outputs, Str
   mirror(inputs, set(k).inputs());
   mirror(outputs, set(k).outputs());
   load(k);
-  run_ns(k, 1);
+  run(k, 1);
   store(k);
   freeze();
   mirror(set(k).inputs(), inputs);
@@ -163,7 +166,7 @@ void Session::look_again(int k) {
 
 Memory Session::memory() {
   if (device_ == DeviceKind::kCuda) {
-    const Memory memory = measure_memory([this](Stream) { run_ns(0, 1); }, device_);
+    const Memory memory = measure_memory([this](Stream) { run(0, 1); }, device_);
     freeze();
     return memory;
   }
@@ -173,7 +176,7 @@ Memory Session::memory() {
   process_->thaw();
   const bool exact = reset_peak(id);
   const ProcessMemory before = memory_of(id);
-  run_ns(0, 1);
+  run(0, 1);
   const ProcessMemory after = memory_of(id);
   freeze();
   const std::int64_t taken = exact ? std::max<std::int64_t>(0, after.peak - before.resident) : 0;

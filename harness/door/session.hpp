@@ -38,8 +38,10 @@ class Session {
   /// the process stands still. CUDA: `stream`'s work before it is waited for. The first call is looked at a
   /// second time a moment later: nothing may have been written after it returned (check "late_write").
   void call(int set, const TensorSet& inputs, const TensorSet& outputs, Stream stream);
-  /// Nanoseconds from the request to the answer; the process goes on running.
-  double run_ns(std::int64_t first, std::int64_t count);
+  /// One request; the process goes on running.
+  void run(std::int64_t first, std::int64_t count);
+  /// Nanoseconds from the moment that a standing process may run again, request in hand, to its answer.
+  double window_ns(std::int64_t first, std::int64_t count);
   /// The checks that need the process's own streams and graphs, made there by this program's code. CUDA.
   void verify();
   /// Peak of one call on set 0, which every set has seen before.
@@ -49,9 +51,9 @@ class Session {
   void load(int set);
   void store(int set);
   void freeze();
-  /// Awake and listening, its main thread on the core of that number, counted round among those it may use.
-  /// It may leave.
-  void wake_on_core(std::int64_t number);
+  /// Lets it answer an empty request on the core of that number, counted round among those it may use, and
+  /// stand still. When it runs again it may leave.
+  void move_to_core(std::int64_t number);
   [[noreturn]] void reject(const char* check, const std::string& reason) const;
 
   SharedSet& set(int k) { return sets_[static_cast<std::size_t>(k)]; }

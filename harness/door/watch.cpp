@@ -2,6 +2,9 @@
 #include "harness/door/watch.hpp"
 
 #include <fmt/format.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <cstring>
@@ -17,9 +20,22 @@ namespace {
 constexpr std::uint8_t kPoison = 0xff;  // NaN in every floating format
 constexpr std::size_t kSpotBytes = 64;
 constexpr int kSpots = 16;
-// On CUDA, where every look means copies of a whole set, no window in between is looked at.
-constexpr std::int64_t kWindowsPerExchange = 16;
+// All outputs of a set; on CUDA, where every look means copies of a whole set, the only look.
+constexpr std::int64_t kWindowsPerWhole = 16;
 constexpr std::uint64_t kOtherSeed = 7919;  // the second inputs of verify
+
+/// What was prepared for a window must not be warm in it. Other architectures have no such instruction for
+/// user code.
+void leave_cache(const std::byte* data, std::size_t bytes) {
+#if defined(__x86_64__)
+  constexpr std::size_t kLine = 64;
+  for (std::size_t i = 0; i < bytes; i += kLine) _mm_clflush(data + i);
+  if (bytes > 0)
+    _mm_clflush(data + bytes - 1);
+#else
+  static_cast<void>(data), static_cast<void>(bytes);
+#endif
+}
 
 }  // namespace
 
@@ -54,20 +70,24 @@ void Watch::learn(int set, const TensorSet& inputs, const Row& row) {
 }
 
 double Watch::window_ns(std::int64_t first, std::int64_t count, std::int64_t round) {
+  session_.move_to_core(round);
   if (count == 0)
-    return session_.run_ns(0, 0);
-  const std::int64_t touched = std::min<std::int64_t>(count, session_.count());
+    return session_.window_ns(0, 0);
+  const std::int64_t sets = session_.count(), touched = std::min(count, sets);
   const auto one = static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(touched));
-  const int set = static_cast<int>((first + one) % session_.count());
-  const bool whole = windows_++ % kWindowsPerExchange == 0;
-  session_.freeze();
+  const int set = static_cast<int>((first + one) % sets);
+  const bool on_cpu = session_.device() == DeviceKind::kCpu, whole = windows_++ % kWindowsPerWhole == 0;
+  // All of it while the process stands still: nothing of the window's work can be done before its clock
+  // starts.
+  for (std::int64_t i = 0; on_cpu && i < touched; ++i) exchange_inputs(static_cast<int>((first + i) % sets));
+  if (whole && !on_cpu)
+    exchange_inputs(set);
   std::vector<Spot> spots;
   if (whole)
-    exchange_inputs(set);
-  else if (session_.device() == DeviceKind::kCpu)
+    spoil_all(set);
+  else if (on_cpu)
     spots = spoil_some(set);
-  session_.wake_on_core(round);
-  const double ns = session_.run_ns(first, count);
+  const double ns = session_.window_ns(first, count);
   if (whole)
     session_.store(set);
   session_.freeze();  // also so that it takes nothing from the other side's window
@@ -79,12 +99,18 @@ double Watch::window_ns(std::int64_t first, std::int64_t count, std::int64_t rou
 }
 
 void Watch::exchange_inputs(int set) {
-  TensorSet& here = session_.set(set).inputs();
-  for (const TensorView& view : here.views())
+  for (const TensorView& view : session_.set(set).inputs().views()) {
     std::swap_ranges(view.as<std::byte>(), view.as<std::byte>() + view.bytes(),
                      waiting_.at(view.name).as<std::byte>());
+    leave_cache(view.as<std::byte>(), view.bytes());
+  }
   std::swap(data_[static_cast<std::size_t>(set)], waiting_data_);
-  session_.set(set).outputs().fill(kPoison);
+}
+
+void Watch::spoil_all(int set) {
+  TensorSet& outputs = session_.set(set).outputs();
+  outputs.fill(kPoison);
+  for (const TensorView& view : outputs.views()) leave_cache(view.as<std::byte>(), view.bytes());
   session_.load(set);
 }
 
@@ -99,6 +125,7 @@ std::vector<Watch::Spot> Watch::spoil_some(int set) {
     const std::size_t begin = random_() % bytes / kSpotBytes * kSpotBytes,
                       end = std::min(bytes, begin + kSpotBytes);
     std::memset(views[output].as<std::byte>() + begin, kPoison, end - begin);
+    leave_cache(views[output].as<std::byte>() + begin, end - begin);
     spots.push_back({output, begin, end});
   }
   return spots;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Timed calls must do what verified calls did. Before a window some bytes of what it must write are spoiled,
-// and looked at right after its answer, while the process stands still; every few windows one set gets other
-// inputs and all of its outputs are spoiled. Calls that are skipped, answered from memory, or finished after
-// the answer show here (check "timed_output").
+// Timed calls must do what verified calls did. While the process stands still before a window, every set of
+// it gets other inputs of the case, and some bytes of what it must write are spoiled, every few windows all
+// of one set's; after the answer the process stands still again while they are looked at. Calls that are
+// skipped, answered from memory, done ahead or finished later show here (check "timed_output"). On CUDA only
+// every few windows, as each look copies sets.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ class Watch {
   };
   void learn(int set, const TensorSet& inputs, const Row& row);
   void exchange_inputs(int set);
+  void spoil_all(int set);
   std::vector<Spot> spoil_some(int set);
   void check_spots(int set, const std::vector<Spot>& spots);
   void check_all(int set);

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 
@@ -64,6 +65,10 @@ std::string source(const std::string& file) {
 
 std::string program() {
   return ASSAY_PROGRAM;
+}
+
+bool python_has_numpy() {
+  return std::system((python() + " -c 'import numpy' 2> /dev/null").c_str()) == 0;
 }
 
 std::string python() {

@@ -26,6 +26,7 @@ std::string hostile(const std::string& name);
 std::string example(const std::string& file);
 std::string source(const std::string& file);  ///< below tests/candidates/hostile
 std::string python();
+bool python_has_numpy();
 std::string program();
 
 /// --candidate on one small case of nf4/dequantize, verified on the CPU.

@@ -28,20 +28,26 @@ Judged run_timed(const std::string& candidate) {
   return judged;
 }
 
-void expect_wrong_when_timed(const std::string& library) {
-  const Judged judged = run_timed(hostile(library));
+void expect_wrong_when_timed(const std::string& candidate) {
+  const Judged judged = run_timed(candidate);
   ASSERT_TRUE(std::holds_alternative<Wrong>(judged.row().outcome)) << judged.printed;
   EXPECT_EQ(std::get<Wrong>(judged.row().outcome).check, "timed_output") << judged.printed;
 }
 
 TEST(TimedCandidates, calls_that_do_nothing_once_they_are_timed_are_wrong) {
-  expect_wrong_when_timed("idles_when_timed");
+  expect_wrong_when_timed(hostile("idles_when_timed"));
 }
 TEST(TimedCandidates, answers_from_memory_once_they_are_timed_are_wrong) {
-  expect_wrong_when_timed("caches_when_timed");
+  expect_wrong_when_timed(hostile("caches_when_timed"));
 }
 TEST(TimedCandidates, work_left_to_a_thread_once_it_is_timed_is_wrong) {
-  expect_wrong_when_timed("late_when_timed");
+  expect_wrong_when_timed(hostile("late_when_timed"));
+}
+
+TEST(TimedCandidates, work_done_before_the_clock_starts_is_wrong) {
+  if (!python_has_numpy())
+    GTEST_SKIP() << "this Python has no numpy: pip install numpy";
+  expect_wrong_when_timed("cmd:" + python() + " " + source("works_ahead.py"));
 }
 
 TEST(TimedCandidates, a_clock_that_stands_still_changes_no_time) {
