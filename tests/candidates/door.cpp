@@ -20,6 +20,13 @@ std::filesystem::path fresh_file() {
          ("assay_door_" + std::to_string(::getpid()) + "_" + std::to_string(++count) + ".jsonl");
 }
 
+/// `built` where this machine built it, else what a bundle has beside this program.
+std::string found(const std::string& built, const std::string& beside) {
+  if (std::filesystem::exists(built))
+    return built;
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / beside).string();
+}
+
 }  // namespace
 
 const harness::Record& Judged::row() const {
@@ -29,7 +36,7 @@ const harness::Record& Judged::row() const {
 }
 
 std::string printed_by(const std::string& command, int* exit_status) {
-  std::FILE* const pipe = ::popen((ASSAY_PROGRAM " " + command + " 2>&1").c_str(), "r");
+  std::FILE* const pipe = ::popen((program() + " " + command + " 2>&1").c_str(), "r");
   if (pipe == nullptr)
     throw std::runtime_error("cannot start the program");
   std::string text;
@@ -52,11 +59,11 @@ Judged judge(const std::string& command) {
 }
 
 std::string hostile(const std::string& name) {
-  return std::string(ASSAY_HOSTILE_LIBRARIES) + "/" + name + ".so";
+  return found(std::string(ASSAY_HOSTILE_LIBRARIES) + "/" + name + ".so", "candidates/" + name + ".so");
 }
 
 std::string example(const std::string& file) {
-  return std::string(ASSAY_EXAMPLES) + "/" + file;
+  return found(std::string(ASSAY_EXAMPLES) + "/" + file, "examples/" + file);
 }
 
 std::string source(const std::string& file) {
@@ -64,7 +71,7 @@ std::string source(const std::string& file) {
 }
 
 std::string program() {
-  return ASSAY_PROGRAM;
+  return found(ASSAY_PROGRAM, "assay");
 }
 
 bool python_has_numpy() {
@@ -72,7 +79,7 @@ bool python_has_numpy() {
 }
 
 std::string python() {
-  return ASSAY_TEST_PYTHON;
+  return std::filesystem::exists(ASSAY_TEST_PYTHON) ? ASSAY_TEST_PYTHON : "python3";
 }
 
 Judged verify_small(const std::string& candidate, const std::string& more) {
