@@ -110,6 +110,11 @@ fi
 mkdir -p "$out/bin/peers" "$out/bin/hf"
 install -m 644 "$root"/suites/*/peers/*.py "$out/bin/peers/"
 install -m 644 "$root"/suites/compile/hf/*.py "$out/bin/hf/"
+if [[ -x $out/bin/candidates_test ]]; then
+  mkdir -p "$out/bin/candidates" "$out/bin/examples"
+  install -m 755 "$build"/tests/candidates/libraries/*.so "$out/bin/candidates/"
+  install -m 644 "$root"/docs/examples/*.py "$out/bin/examples/"
+fi
 install -m 755 "$root/ci/bundle_run.sh" "$out/run.sh"
 install -m 644 "$root/LICENSE" "$out/"
 [[ -z $weights ]] || add_weights

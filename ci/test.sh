@@ -5,7 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
-sanitized_programs=(kernels_test reference_test harness_core_test harness_io_test harness_record_test)
+sanitized_programs=(kernels_test reference_test harness_core_test harness_door_test harness_io_test harness_record_test)
 # A cold build may take 35 minutes on two cores. When the first part alone took this long nothing was cached, and the
 # sanitizer's part waits for the next run; its build then starts from a warm cache. (`all` never waits.)
 sanitizers_start_before_s=1200

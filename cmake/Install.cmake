@@ -20,6 +20,10 @@ install(DIRECTORY kernels/common kernels/nf4 kernels/backprop kernels/compile ke
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/assay/kernels
         FILES_MATCHING PATTERN "*.hpp" PATTERN "*-inl.hpp" EXCLUDE PATTERN "*_test.hpp" EXCLUDE PATTERN "autograd" EXCLUDE PATTERN "eager" EXCLUDE PATTERN "emulated" EXCLUDE PATTERN "bench" EXCLUDE)
 
+# What outside implementations are written against, and the helper and examples that speak to `assay --candidate`.
+install(FILES suites/assay_candidate.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY docs/examples/ DESTINATION ${CMAKE_INSTALL_DATADIR}/assay/examples PATTERN "__pycache__" EXCLUDE)
+
 install(EXPORT assayTargets NAMESPACE assay:: DESTINATION ${_assay_package})
 configure_package_config_file(cmake/assayConfig.cmake.in assayConfig.cmake INSTALL_DESTINATION ${_assay_package})
 write_basic_package_version_file(assayConfigVersion.cmake COMPATIBILITY SameMinorVersion)

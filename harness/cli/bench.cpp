@@ -5,12 +5,14 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
 
 #include "harness/cli/commands.hpp"
 #include "harness/cli/selection.hpp"
+#include "harness/core/outside.hpp"
 #include "harness/core/registry.hpp"
 #include "harness/measure/cuda_handles.hpp"
 #include "harness/memory/memory.hpp"
@@ -72,19 +74,31 @@ class Stopwatch {
   std::optional<EventTimer> events_;
 };
 
+/// As many as take a millisecond, beside which the request and its answer are short.
+std::int64_t calls_in_window(const RemoteCalls& calls) {
+  calls.window_ns(0, 1, 0);
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(1e6 / calls.window_ns(0, 1, 1)), 1, 1000);
+}
+
+double seconds_in_window(const RemoteCalls& calls, std::int64_t first, std::int64_t count) {
+  return 1e-9 * calls.window_ns(first, count, first) / static_cast<double>(count);
+}
+
 void run_row(benchmark::State& state, const Row& row) {
   if (const auto fault = verified(row, state))
     return state.SkipWithError(fault->c_str());
   const int count = sets_for_case(*row.challenge, *row.which, *row.device);
   const auto inputs = make_input_sets(*row.challenge, *row.which, *row.device, count);
-  auto outputs = make_output_sets(*row.challenge, *row.which, *row.device, count);
+  auto outputs = make_output_sets(*row.challenge, *row.which, *row.device,
+                                  row.implementation->prepare_remote ? 0 : count);
   const Prepared prepared = prepare_on_all(*row.implementation, *row.which, inputs, outputs);
-  state.counters["peak_bytes"] =
-      static_cast<double>(measure_memory(prepared.allocating.front(), row.device->kind,
-                                         static_cast<std::int64_t>(outputs.front().bytes()))
-                              .peak_bytes);
+  const Memory memory = prepared.remote ? prepared.remote->memory()
+                                        : measure_memory(prepared.allocating.front(), row.device->kind,
+                                                         static_cast<std::int64_t>(outputs.front().bytes()));
+  state.counters["peak_bytes"] = static_cast<double>(memory.peak_bytes);
   if (const Implementation* baseline = baseline_for(row)) {
-    auto theirs = make_output_sets(*row.challenge, *row.which, *row.device, count);
+    auto theirs =
+        make_output_sets(*row.challenge, *row.which, *row.device, baseline->prepare_remote ? 0 : count);
     const Prepared other = prepare_on_all(*baseline, *row.which, inputs, theirs);
     MeasureOptions options;
     options.budget_seconds = 0.5;
@@ -94,16 +108,28 @@ void run_row(benchmark::State& state, const Row& row) {
     state.SetLabel("against " + baseline->name);
   }
   Stopwatch stopwatch(*row.device);
+  const std::int64_t window = prepared.remote ? calls_in_window(*prepared.remote) : 1;
   std::size_t next = 0;
   for (auto _ : state) {
-    state.SetIterationTime(stopwatch.seconds(prepared.into[next++ % prepared.into.size()]));
+    const auto set = static_cast<std::int64_t>(next++ % inputs.size());
+    state.SetIterationTime(prepared.remote ? seconds_in_window(*prepared.remote, set, window)
+                                           : stopwatch.seconds(prepared.into[static_cast<std::size_t>(set)]));
   }
   state.SetBytesProcessed(state.iterations() * row.challenge->work(*row.which).bytes);
 }
 
-void register_rows(const RunOptions& options, const std::vector<std::unique_ptr<DeviceInfo>>& devices,
-                   int& count) {
-  for (const Challenge& challenge : Registry::instance().challenges()) {
+/// A row that ends in a process of its own ends alone.
+void run_row_or_say(benchmark::State& state, const Row& row) {
+  try {
+    run_row(state, row);
+  } catch (const RowEnded& ended) {
+    state.SkipWithError((outcome_name(ended.outcome) + ": " + ended.text).c_str());
+  }
+}
+
+void register_rows(const std::vector<Challenge>& challenges, const RunOptions& options,
+                   const std::vector<std::unique_ptr<DeviceInfo>>& devices, int& count) {
+  for (const Challenge& challenge : challenges) {
     for (const Case& which : challenge.cases) {
       for (const Implementation& i : challenge.implementations) {
         for (const auto& device : devices) {
@@ -117,7 +143,7 @@ void register_rows(const RunOptions& options, const std::vector<std::unique_ptr<
             continue;
           const Row row{&challenge, &which, &i, device.get()};
           benchmark::RegisterBenchmark((challenge.name + "/" + which.name + "/" + i.name).c_str(),
-                                       [row](benchmark::State& state) { run_row(state, row); })
+                                       [row](benchmark::State& state) { run_row_or_say(state, row); })
               ->UseManualTime()
               ->Unit(benchmark::kMicrosecond);
           ++count;
@@ -138,12 +164,14 @@ int bench(const Common& common, const std::vector<std::string>& benchmark_flags)
   benchmark::Initialize(&argc, argv.data());
   if (argc > 1)
     throw UsageError(std::string("bench: unknown option ") + argv[1] + "; expected --benchmark_* flags");
-  const RunOptions options = options_of(common);
+  RunOptions options = options_of(common);
+  std::vector<Challenge> made;
+  const std::vector<Challenge>& challenges = challenges_for(common, options, made);
   std::vector<std::unique_ptr<DeviceInfo>> devices;
   for (const DeviceKind kind : options.devices)
     devices.push_back(std::make_unique<DeviceInfo>(describe(kind)));
   int count = 0;
-  register_rows(options, devices, count);
+  register_rows(challenges, options, devices, count);
   if (count == 0)
     throw UsageError("no case matches the filter on the chosen device; `assay list` shows what there is");
   benchmark::RunSpecifiedBenchmarks();

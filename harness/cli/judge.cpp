@@ -59,7 +59,10 @@ class Printer {
   std::set<std::pair<std::string, std::string>> told_;
 };
 
-RunSummary judge(const RunOptions& options, std::optional<RecordWriter>& writer, RecordFile& kept) {
+RunSummary judge(const Common& common, RunOptions options, std::optional<RecordWriter>& writer,
+                 RecordFile& kept) {
+  std::vector<Challenge> made;
+  const std::vector<Challenge>& challenges = challenges_for(common, options, made);
   Progress progress;
   Printer print(progress);
   RunEvents events;
@@ -77,7 +80,7 @@ RunSummary judge(const RunOptions& options, std::optional<RecordWriter>& writer,
       writer->write(check);
   };
   try {
-    return harness::run(Registry::instance().challenges(), options, events);
+    return harness::run(challenges, options, events);
   } catch (const Interrupted&) {
     if (writer && !kept.records.empty())
       writer->commit();
@@ -99,7 +102,7 @@ int verify(const Common& common, const std::string& out) {
   if (!out.empty())
     writer.emplace(out);
   RecordFile kept;
-  const RunSummary summary = judge(options, writer, kept);
+  const RunSummary summary = judge(common, options, writer, kept);
   if (writer)
     writer->commit();
   return conclude(summary);
@@ -112,7 +115,7 @@ int run(const Common& common, const std::string& out, const std::string& report_
   std::optional<RecordWriter> writer;
   writer.emplace(out);
   RecordFile kept;
-  const RunSummary summary = judge(options, writer, kept);
+  const RunSummary summary = judge(common, options, writer, kept);
   writer->commit();
   write_board(kept, report_folder);
   fmt::print("records: {}\nscoreboard: {}/scoreboard.md, {}/scoreboard.html\n", out, report_folder,

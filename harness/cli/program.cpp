@@ -27,9 +27,23 @@ void add_filters(CLI::App& command, Common& common) {
                      "judge the matrices of this checkpoint (safetensors file or folder)");
 }
 
+void add_door(CLI::App& command, Common& common) {
+  command.add_option("--candidate", common.candidate,
+                     "judge this from outside: a library FILE.so, or cmd:COMMAND (docs/candidates.md)");
+  command.add_flag("--isolate", common.isolate, "every implementation in a process of its own");
+  command
+      .add_option("--time-limit", common.time_limit_s,
+                  "of --candidate and --isolate: seconds an answer may take (60)")
+      ->check(CLI::Range(0.1, 86400.0));
+  command
+      .add_option("--memory-limit", common.memory_limit_mib,
+                  "of the same: MiB that its processes may hold beside the tensors (4096)")
+      ->check(CLI::Range(std::int64_t{256}, std::int64_t{1} << 30));
+}
+
 struct Arguments {
   Common common;
-  std::string out, report_folder = "out", old_file, new_file;
+  std::string out, report_folder = "out", old_file, new_file, library, implementation;
   std::vector<std::string> records;
   GateOptions gate;
   int trials = 40;
@@ -58,6 +72,8 @@ int dispatch(CLI::App& app, Arguments& a, CLI::App* bench_command) {
     return compare(a.old_file, a.new_file);
   if (name == "gate")
     return gate(a.old_file, a.new_file, a.gate);
+  if (name == "serve-candidate")
+    return serve_candidate(a.library, a.implementation);
   return selftest(a.common, a.trials, a.out);
 }
 
@@ -73,6 +89,7 @@ int main(int argc, char** argv) {
 
   CLI::App* verify_command = app.add_subcommand("verify", "parity and safety only (exit 1: not all passed)");
   add_filters(*verify_command, a.common);
+  add_door(*verify_command, a.common);
   verify_command->add_option("--out", a.out, "also write records to this file (JSON Lines)");
   verify_command->add_flag("--quick", a.common.quick, "small cases only");
   verify_command->add_option("--evidence", a.common.evidence, "JSON of tests/python/test_ops.py --evidence");
@@ -80,6 +97,7 @@ int main(int argc, char** argv) {
   CLI::App* run_command =
       app.add_subcommand("run", "verify, memory, time, records, scoreboard (exit 1: not all passed)");
   add_filters(*run_command, a.common);
+  add_door(*run_command, a.common);
   run_command->add_option("--out", a.out, "record file (JSON Lines)")->required();
   run_command->add_option("--report", a.report_folder, "folder for scoreboard.md and scoreboard.html")
       ->capture_default_str();
@@ -90,6 +108,7 @@ int main(int argc, char** argv) {
 
   CLI::App* bench_command = app.add_subcommand("bench", "Google Benchmark with its own --benchmark_* flags");
   add_filters(*bench_command, a.common);
+  add_door(*bench_command, a.common);
   bench_command->allow_extras();
 
   CLI::App* report_command = app.add_subcommand("report", "scoreboard from records alone");
@@ -113,6 +132,12 @@ int main(int argc, char** argv) {
   add_filters(*selftest_command, a.common);
   selftest_command->add_option("--trials", a.trials, "same-against-same trials")->capture_default_str();
   selftest_command->add_option("--out", a.out, "also write its checks to this record file");
+
+  CLI::App* serve_command = app.add_subcommand("serve-candidate", "the process behind --candidate");
+  serve_command->group("");  // not for users
+  serve_command->add_option("--library", a.library);
+  serve_command->add_option("--implementation", a.implementation);
+  serve_command->add_option("--weights", a.common.weights);
 
   try {
     app.parse(argc, argv);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -18,6 +19,9 @@
 struct CUstream_st;
 
 namespace assay::harness {
+
+struct OutsideInterface;  // core/outside.hpp
+struct RemoteCalls;
 
 using Stream = CUstream_st*;  ///< cudaStream_t; null on the CPU
 
@@ -100,6 +104,11 @@ struct Implementation {
   /// Peers alone: the k of ParityRule they are held to, where they trade exactness for something and a row that says how
   /// much is worth more than none. The record shows error and limit. Null: the challenge's.
   std::optional<double> own_k;
+  /// Where calls happen in another process: all sets of a rotation at once, and windows of calls that this process clocks.
+  /// Null: calls are made here, one by one.
+  std::function<RemoteCalls(const Case&, const std::vector<TensorSet>& inputs)> prepare_remote;
+  /// SHA-256 of what is judged, where it was not built from `sources`.
+  std::string judged_sha256;
   /// CUDA: the SM the code that runs was built for and how ("sass" or "ptx_jit"); null: unknown.
   std::function<std::pair<std::string, std::string>()> target;
 };
@@ -125,6 +134,8 @@ struct Challenge {
     std::function<std::string(const DeviceFacts&)> run;
   };
   std::vector<SuiteCheck> checks;
+  /// How code that the suite was not built with takes the cases; null: it cannot.
+  std::shared_ptr<const OutsideInterface> outside;
 };
 
 /// Thrown by a SuiteCheck or prepare that cannot run on this machine.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 
 #include "harness/device/device.hpp"
@@ -70,19 +71,22 @@ std::size_t TensorView::bytes() const {
 
 struct TensorSet::Allocation {
   Allocation(std::size_t payload, DeviceKind device)
-      : payload_bytes(payload), buffer(kZoneBytes + payload + rear_bytes(payload), device) {
-    fill_bytes(buffer.data(), device, kCanary, kZoneBytes);
+      : payload_bytes(payload), owned(std::in_place, total_bytes(payload), device), front(owned->data()) {
+    fill_bytes(front, device, kCanary, kZoneBytes);
     fill_bytes(rear(), device, kCanary, rear_bytes(payload));
   }
-  std::byte* payload() const { return buffer.data() + kZoneBytes; }
+  Allocation(std::size_t payload, std::byte* memory) : payload_bytes(payload), front(memory) {}
+
+  static std::size_t total_bytes(std::size_t payload) { return kZoneBytes + payload + rear_bytes(payload); }
+  std::byte* payload() const { return front + kZoneBytes; }
   std::byte* rear() const { return payload() + payload_bytes; }
   bool intact(DeviceKind device) const {
-    return zone_intact(buffer.data(), device, kZoneBytes) &&
-           zone_intact(rear(), device, rear_bytes(payload_bytes));
+    return zone_intact(front, device, kZoneBytes) && zone_intact(rear(), device, rear_bytes(payload_bytes));
   }
 
   std::size_t payload_bytes;
-  DeviceBuffer buffer;
+  std::optional<DeviceBuffer> owned;
+  std::byte* front;
 };
 
 TensorSet::TensorSet(DeviceKind device) : device_(device) {}
@@ -90,12 +94,34 @@ TensorSet::~TensorSet() = default;
 TensorSet::TensorSet(TensorSet&&) noexcept = default;
 TensorSet& TensorSet::operator=(TensorSet&&) noexcept = default;
 
+std::size_t TensorSet::guarded_bytes(const TensorSpec& spec) {
+  return Allocation::total_bytes(checked_bytes(spec));
+}
+
 TensorView& TensorSet::add(const TensorSpec& spec) {
-  if (contains(spec.name)) {
+  require_free(spec.name);
+  return keep(spec, std::make_unique<Allocation>(checked_bytes(spec), device_));
+}
+
+TensorView& TensorSet::add_at(const TensorSpec& spec, std::byte* memory) {
+  require_free(spec.name);
+  return keep(spec, std::make_unique<Allocation>(checked_bytes(spec), memory));
+}
+
+std::span<std::byte> TensorSet::guarded(std::string_view name) const {
+  const auto index = static_cast<std::size_t>(&at(name) - views_.data());
+  const Allocation& allocation = *allocations_[index];
+  return {allocation.front, Allocation::total_bytes(allocation.payload_bytes)};
+}
+
+void TensorSet::require_free(const std::string& name) const {
+  if (contains(name)) {
     throw std::invalid_argument(
-        fmt::format("a tensor named '{}' is already in the set; use another name", spec.name));
+        fmt::format("a tensor named '{}' is already in the set; use another name", name));
   }
-  auto allocation = std::make_unique<Allocation>(checked_bytes(spec), device_);
+}
+
+TensorView& TensorSet::keep(const TensorSpec& spec, std::unique_ptr<Allocation> allocation) {
   views_.push_back({spec.name, allocation->payload(), spec.dtype, spec.shape, device_});
   allocations_.push_back(std::move(allocation));
   return views_.back();

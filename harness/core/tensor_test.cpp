@@ -190,5 +190,22 @@ TEST(TensorView, a_shape_without_extents_is_one_element) {
   EXPECT_EQ(view.bytes(), sizeof(double));
 }
 
+TEST(TensorSetInGivenMemory, holds_what_lies_there_and_sees_damage_to_its_zones) {
+  const TensorSpec spec{"x", Dtype::kUint8, {100}};
+  TensorSet owner(DeviceKind::kCpu);
+  owner.add(spec);
+  owner.fill(7);
+  EXPECT_EQ(owner.guarded("x").size(), TensorSet::guarded_bytes(spec));
+  TensorSet guest(DeviceKind::kCpu);
+  const TensorView view = guest.add_at(spec, owner.guarded("x").data());
+  EXPECT_EQ(view.data, owner.at("x").data);
+  EXPECT_TRUE(guest.canaries_intact());
+  EXPECT_EQ(guest.digest(), owner.digest());
+  write_byte(view, -1, 0);
+  EXPECT_FALSE(guest.canaries_intact());
+  EXPECT_THROW(guest.add_at(spec, owner.guarded("x").data()), std::invalid_argument);
+  EXPECT_THROW(guest.guarded("y"), std::out_of_range);
+}
+
 }  // namespace
 }  // namespace assay::harness

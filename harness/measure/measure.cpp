@@ -28,6 +28,15 @@ Sides sides_of(TimeMode mode, const Prepared& candidate, const Prepared& baselin
   return sides;
 }
 
+bool both_remote(const Prepared& candidate, const Prepared& baseline) {
+  if (static_cast<bool>(candidate.remote) != static_cast<bool>(baseline.remote)) {
+    throw std::invalid_argument(
+        "measure_pair: expected both sides in this process or both in processes of their own, found one of "
+        "each");
+  }
+  return candidate.remote != nullptr;
+}
+
 void check_device(const DeviceInfo& device) {
   if (device.kind == DeviceKind::kCuda && !cuda_available()) {
     throw Skip("no CUDA time on this machine: " + cuda_unavailable_reason());
@@ -39,13 +48,15 @@ void check_device(const DeviceInfo& device) {
 Timing measure_pair(TimeMode mode, const Prepared& candidate, const Prepared& baseline,
                     const DeviceInfo& device, const MeasureOptions& options) {
   check_device(device);
-  const Sides sides = sides_of(mode, candidate, baseline);
+  const bool remote = both_remote(candidate, baseline);
+  const Sides sides = remote ? Sides{candidate.into, baseline.into} : sides_of(mode, candidate, baseline);
   const auto begin = std::chrono::steady_clock::now();
   const auto elapsed_seconds = [begin] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   };
   Stage stage(device.kind, mode);
-  const SamplerPair samplers = make_samplers(mode, sides, stage, options);
+  const SamplerPair samplers = remote ? make_remote_samplers(*candidate.remote, *baseline.remote, device.kind)
+                                      : make_samplers(mode, sides, stage, options);
   ClockWatch clocks(device.kind);
   PairedSamples samples =
       sample_pairs(*samplers.candidate, *samplers.baseline, options, clocks, elapsed_seconds);

@@ -41,11 +41,14 @@ int rotation_count(std::size_t bytes_per_set, const DeviceInfo& device);
 struct Prepared {
   std::vector<Invocation> into;        ///< CallStyle::kInto
   std::vector<Invocation> allocating;  ///< CallStyle::kAllocating
+  /// Of calls in another process (core/outside.hpp), and then nothing else. Null: called here.
+  std::shared_ptr<const RemoteCalls> remote = nullptr;
 };
 
-/// Times `candidate` against `baseline`. Throws Skip when the device cannot be timed on this machine,
-/// std::invalid_argument for sides that do not match, and whatever a call throws. All queued work is finished
-/// when it returns or throws; outputs hold what the last calls wrote.
+/// Times `candidate` against `baseline`. Two sides in other processes are timed in windows, whatever the
+/// mode; one here and one elsewhere is std::invalid_argument. Throws Skip when the device cannot be timed on
+/// this machine, std::invalid_argument for sides that do not match, and whatever a call throws. All queued
+/// work is finished when it returns or throws; outputs hold what the last calls wrote.
 Timing measure_pair(TimeMode mode, const Prepared& candidate, const Prepared& baseline,
                     const DeviceInfo& device, const MeasureOptions& options);
 

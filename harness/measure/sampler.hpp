@@ -67,5 +67,9 @@ SamplerPair make_graph_samplers(const Sides& sides, Stage& stage, double target_
 /// of the two events (`Ceilings::event_overhead_us`) is inside both sides' times, which pulls the ratio of
 /// short calls toward 1.
 SamplerPair make_cuda_cold_samplers(const Sides& sides, Stage& stage);
+/// Calls in other processes, whatever the mode: this process's clock around a window of the rotation, from
+/// the request to the answer. CUDA: whole passes, so that the process can replay one graph.
+SamplerPair make_remote_samplers(const RemoteCalls& candidate, const RemoteCalls& baseline,
+                                 DeviceKind device);
 
 }  // namespace assay::harness

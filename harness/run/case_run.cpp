@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "harness/core/interrupt.hpp"
+#include "harness/core/outside.hpp"
 #include "harness/device/device.hpp"
 #include "harness/measure/statistics.hpp"
 #include "harness/memory/memory.hpp"
@@ -47,7 +48,8 @@ struct CaseRun::Side {
   Side(const Challenge& challenge, const Case& which, const DeviceInfo& device,
        const Implementation& which_one, const std::vector<TensorSet>& inputs)
       : implementation(&which_one),
-        outputs(make_output_sets(challenge, which, device, static_cast<int>(inputs.size()))),
+        outputs(make_output_sets(challenge, which, device,
+                                 which_one.prepare_remote ? 0 : static_cast<int>(inputs.size()))),
         prepared(prepare_on_all(which_one, which, inputs, outputs)) {
     if (!which_one.copies_results)
       return;
@@ -57,22 +59,38 @@ struct CaseRun::Side {
     prepared.into = prepared.allocating;
   }
 
+  /// Of remote calls every timed window is looked at by itself.
   void take_digests(const DeviceInfo& device) {
     const OwnedStream stream(device.kind);
     for (const Invocation& call : prepared.into) call(stream);
     stream.synchronize();
+    if (prepared.remote)
+      return;
     for (const TensorSet& set : outputs) digests.push_back(set.digest());
     for (TensorSet& set : outputs) set.fill(0xff);
   }
+  Memory memory(const DeviceInfo& device) const {
+    return prepared.remote ? prepared.remote->memory()
+                           : measure_memory(prepared.allocating.front(), device.kind,
+                                            static_cast<std::int64_t>(outputs.front().bytes()));
+  }
   /// What was timed wrote the same bits as what was verified.
   bool same_as_before() const {
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
+    for (std::size_t i = 0; i < digests.size(); ++i) {
       if (outputs[i].digest() != digests[i])
         return false;
     }
     return true;
   }
 };
+
+/// Another process is timed in windows of calls and no other way; what waits for the device no graph can
+/// hold.
+bool CaseRun::timed_in(TimeMode mode, const Side& side, DeviceKind device) {
+  if (side.prepared.remote)
+    return mode == TimeMode::kGraph;
+  return mode != TimeMode::kGraph || device != DeviceKind::kCuda || !side.implementation->synchronises;
+}
 
 CaseRun::CaseRun(const Challenge& challenge, const Case& which, const DeviceInfo& device,
                  const RunOptions& options, const std::optional<Ceilings>& ceilings,
@@ -92,8 +110,12 @@ Passed* CaseRun::passed_of(const Implementation& implementation) {
 std::vector<std::pair<const Implementation*, Outcome>> CaseRun::run(
     const std::vector<const Implementation*>& implementations) {
   verify_all(implementations);
-  if (options_.measure && case_.measured)
-    measure_all(implementations);
+  try {
+    if (options_.measure && case_.measured)
+      measure_all(implementations);
+  } catch (const RowEnded& ended) {
+    baseline_ended(ended, implementations);
+  }
   std::vector<std::pair<const Implementation*, Outcome>> out;
   for (const Implementation* implementation : implementations) {
     out.emplace_back(implementation, std::move(outcome_of(*implementation)));
@@ -161,9 +183,8 @@ void CaseRun::measure_all(const std::vector<const Implementation*>& implementati
   Side baseline(challenge_, case_, device_, *chosen, inputs_);
   if (chosen->deterministic)
     baseline.take_digests(device_);
-  const auto output_bytes = static_cast<std::int64_t>(baseline.outputs.front().bytes());
   progress_(chosen->name + ": memory");
-  baseline_memory_ = measure_memory(baseline.prepared.allocating.front(), device_.kind, output_bytes);
+  baseline_memory_ = baseline.memory(device_);
   passed_of(*chosen)->memory = baseline_memory_;
   bool first = true;
   for (const Implementation* implementation : implementations) {
@@ -171,6 +192,18 @@ void CaseRun::measure_all(const std::vector<const Implementation*>& implementati
       continue;
     measure_one(*implementation, baseline, first);
     first = false;
+  }
+}
+
+/// A baseline in a process of its own passed and then did not keep up: nobody has a time without it.
+void CaseRun::baseline_ended(const RowEnded& ended,
+                             const std::vector<const Implementation*>& implementations) {
+  for (const Implementation* implementation : implementations) {
+    const Passed* passed = passed_of(*implementation);
+    if (implementation->name == ended.who)
+      outcome_of(*implementation) = ended.outcome;
+    else if (passed != nullptr && passed->timings.empty())
+      outcome_of(*implementation) = Failed{"its baseline ended before it: " + ended.text};
   }
 }
 
@@ -182,8 +215,7 @@ void CaseRun::measure_one(const Implementation& implementation, Side& baseline, 
     if (implementation.deterministic)
       candidate.take_digests(device_);
     progress_(implementation.name + ": memory");
-    passed.memory = measure_memory(candidate.prepared.allocating.front(), device_.kind,
-                                   static_cast<std::int64_t>(candidate.outputs.front().bytes()));
+    passed.memory = candidate.memory(device_);
     passed.memory->baseline_peak_bytes = baseline_memory_->peak_bytes;
     time_modes(implementation, candidate, baseline, passed);
     if (implementation.deterministic && !candidate.same_as_before()) {
@@ -205,6 +237,11 @@ void CaseRun::measure_one(const Implementation& implementation, Side& baseline, 
     outcome_of(implementation) = std::move(passed);
   } catch (const Interrupted&) {
     throw;
+  } catch (const RowEnded& ended) {
+    if (ended.who == baseline.implementation->name)
+      outcome_of(implementation) = Failed{"its baseline ended before it: " + ended.text};
+    else
+      outcome_of(implementation) = ended.outcome;
   } catch (const OutOfMemory& error) {
     outcome_of(implementation) = OutOfMemoryOutcome{error.what()};
   } catch (const Skip& error) {
@@ -228,8 +265,8 @@ std::optional<std::string> CaseRun::too_fast(Passed& passed) {
 void CaseRun::time_modes(const Implementation& implementation, Side& candidate, Side& baseline,
                          Passed& passed) {
   for (const TimeMode mode : kModes) {
-    if (mode == TimeMode::kGraph && device_.kind == DeviceKind::kCuda && implementation.synchronises)
-      continue;  // waits for the device, which no graph can hold
+    if (!timed_in(mode, candidate, device_.kind))
+      continue;
     throw_if_interrupted();
     progress_(implementation.name + ": " + std::string(mode_name(mode)));
     Timing timing =

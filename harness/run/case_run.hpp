@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/core/outside.hpp"
 #include "harness/run/prepare.hpp"
 #include "harness/run/runner.hpp"
 #include "harness/verify/verify.hpp"
@@ -27,6 +28,8 @@ class CaseRun {
   void verify_all(const std::vector<const Implementation*>& implementations);
   void measure_all(const std::vector<const Implementation*>& implementations);
   const Implementation* choose_baseline(const std::vector<const Implementation*>& implementations);
+  static bool timed_in(TimeMode mode, const Side& side, DeviceKind device);
+  void baseline_ended(const RowEnded& ended, const std::vector<const Implementation*>& implementations);
   void measure_one(const Implementation& implementation, Side& baseline, bool first);
   std::optional<std::string> too_fast(Passed& passed);
   void time_modes(const Implementation& implementation, Side& candidate, Side& baseline, Passed& passed);

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "harness/core/outside.hpp"
 #include "harness/device/device.hpp"
 
 namespace assay::harness {
@@ -96,6 +97,49 @@ TEST(CaseRun, who_promises_the_same_bits_cannot_leave_its_outputs_unwritten) {
   const std::vector<Outcome> outcomes = run_pair(peer, {});
   EXPECT_TRUE(std::holds_alternative<Passed>(outcomes[0]));
   EXPECT_TRUE(std::holds_alternative<Failed>(outcomes[1]));
+}
+
+/// Calls elsewhere that take a millisecond each, or end as timed out once they are to be timed.
+Implementation elsewhere(const char* name, Role role, bool ends) {
+  Implementation out = counted(name, role, std::make_shared<Calls>());
+  out.prepare_remote = [name, ends](const Case&, const std::vector<TensorSet>& inputs) {
+    const auto window_ns = [name, ends](std::int64_t, std::int64_t count, std::int64_t) {
+      if (ends)
+        throw RowEnded(name, TimedOut{"too long"});
+      return 1e6 * static_cast<double>(count);
+    };
+    return RemoteCalls{static_cast<std::int64_t>(inputs.size()), window_ns, [] { return Memory{}; }};
+  };
+  return out;
+}
+
+Outcome outcome_of_peer(bool baseline_ends, bool peer_ends) {
+  Challenge challenge = copy_of_one_number();
+  challenge.implementations = {elsewhere("plain", Role::kBaseline, baseline_ends),
+                               elsewhere("peer", Role::kPeer, peer_ends)};
+  const DeviceInfo device = describe(DeviceKind::kCpu);
+  const RunOptions options;
+  const std::optional<Ceilings> ceilings;
+  CaseRun run(challenge, challenge.cases.front(), device, options, ceilings, [](const std::string&) {});
+  return run.run({&challenge.implementations[0], &challenge.implementations[1]})[1].second;
+}
+
+TEST(CaseRun, calls_elsewhere_are_timed_in_one_mode) {
+  const Outcome outcome = outcome_of_peer(false, false);
+  const auto* passed = std::get_if<Passed>(&outcome);
+  ASSERT_NE(passed, nullptr) << outcome_reason(outcome);
+  ASSERT_EQ(passed->timings.size(), 1u);
+  EXPECT_EQ(passed->timings.front().candidate_ns, 1e6);
+}
+
+TEST(CaseRun, a_row_ends_as_its_call_says) {
+  EXPECT_EQ(outcome_name(outcome_of_peer(false, true)), "timed_out");
+}
+
+TEST(CaseRun, a_baseline_that_ends_elsewhere_is_not_blamed_on_who_is_judged) {
+  const Outcome outcome = outcome_of_peer(true, false);
+  EXPECT_EQ(outcome_name(outcome), "failed");
+  EXPECT_EQ(outcome_reason(outcome), "its baseline ended before it: plain: too long");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "harness/run/prepare.hpp"
 
 #include "harness/core/outcome.hpp"
+#include "harness/core/outside.hpp"
 
 namespace assay::harness {
 
@@ -39,6 +40,10 @@ int sets_for_case(const Challenge& challenge, const Case& which, const DeviceInf
 Prepared prepare_on_all(const Implementation& implementation, const Case& which,
                         const std::vector<TensorSet>& inputs, std::vector<TensorSet>& outputs) {
   Prepared prepared;
+  if (implementation.prepare_remote) {
+    prepared.remote = std::make_shared<const RemoteCalls>(implementation.prepare_remote(which, inputs));
+    return prepared;
+  }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     prepared.into.push_back(implementation.prepare(which, inputs[i], outputs[i], CallStyle::kInto));
     prepared.allocating.push_back(

@@ -28,8 +28,8 @@ std::vector<TensorSet> make_output_sets(const Challenge& challenge, const Case& 
 /// Sets so that together they exceed the cache three times.
 int sets_for_case(const Challenge& challenge, const Case& which, const DeviceInfo& device);
 
-/// `implementation` prepared on every set, in both call styles. `outputs` are its own: nobody else writes
-/// them.
+/// `implementation` prepared on every set, in both call styles, or (prepare_remote) in a process of its own,
+/// which has its own outputs. `outputs` are its own: nobody else writes them.
 Prepared prepare_on_all(const Implementation& implementation, const Case& which,
                         const std::vector<TensorSet>& inputs, std::vector<TensorSet>& outputs);
 

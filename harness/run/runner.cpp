@@ -121,8 +121,9 @@ class Run {
       std::tie(record.target_arch, record.target_mode) = implementation.target();
     record.outcome = std::move(outcome);
     record.provenance = provenance(options_.command);
-    record.provenance.sources_sha256 =
-        implementation.sources.empty() ? "" : sources_sha256(implementation.sources);
+    record.provenance.sources_sha256 = implementation.sources.empty()
+                                           ? implementation.judged_sha256
+                                           : sources_sha256(implementation.sources);
     record.provenance.seed = job.which->seed;
     record.version = implementation.version;
     if (const auto found = versions_.find(&implementation); ran && found != versions_.end())

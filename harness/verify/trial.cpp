@@ -8,6 +8,8 @@
 
 #include <new>
 
+#include "harness/core/interrupt.hpp"
+#include "harness/core/outside.hpp"
 #include "harness/verify/describe.hpp"
 
 namespace assay::harness {
@@ -37,6 +39,10 @@ void Trial::attempt(const char* what, const std::function<void()>& foreign) {
   try {
     foreign();
   } catch (const OutOfMemory&) {
+    throw;
+  } catch (const RowEnded&) {
+    throw;
+  } catch (const Interrupted&) {
     throw;
   } catch (const Skip&) {
     throw;

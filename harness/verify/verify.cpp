@@ -3,6 +3,7 @@
 #include "harness/verify/verify.hpp"
 
 #include "harness/core/interrupt.hpp"
+#include "harness/core/outside.hpp"
 #include "harness/verify/checks.hpp"
 
 namespace assay::harness {
@@ -54,6 +55,8 @@ VerifyResult verify(const Challenge& challenge, const Case& which, const Impleme
     Outcome outcome = run_checks(trial);
     const bool passed = std::holds_alternative<Passed>(outcome);
     return {std::move(outcome), passed ? std::move(trial.errors) : std::nullopt};
+  } catch (const RowEnded& ended) {
+    return {ended.outcome, std::nullopt};
   } catch (const CallFailed& error) {
     return {Failed{std::string(checks::kRunError) + ": " + error.what()}, std::nullopt};
   } catch (const CannotJudge& error) {

@@ -48,6 +48,7 @@ inline constexpr const char* kHostSync = "host_sync";  // blocked the host thoug
 inline constexpr const char* kGraphReplay =
     "graph_replay";  // capture fails, or Nth replay (CPU: Nth call) differs
 inline constexpr const char* kDeterminism = "determinism";   // declared deterministic, bits differ
+inline constexpr const char* kLateWrite = "late_write";      // another process: written after the return
 inline constexpr const char* kTimedOutput = "timed_output";  // outputs after timing differ from verified ones
 }  // namespace checks
 

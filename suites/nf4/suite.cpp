@@ -8,6 +8,7 @@
 
 #include "harness/core/registry.hpp"
 #include "reference/nf4/dequantize.hpp"
+#include "suites/nf4/candidate.hpp"
 #include "suites/nf4/cases.hpp"
 #include "suites/nf4/checks.hpp"
 #include "suites/nf4/host_weights.hpp"
@@ -94,6 +95,7 @@ harness::Challenge make_challenge() {
   challenge.oracle = make_oracle;
   challenge.work = work_of;
   challenge.checks = dequantize_checks();
+  challenge.outside = dequantize_outside();
   return challenge;
 }
 

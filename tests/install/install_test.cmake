@@ -16,5 +16,9 @@ run(${CMAKE_COMMAND} --build ${WORK}/build)
 run(${WORK}/build/consumer)
 if(EXISTS ${WORK}/prefix/bin/assay)
   run(${WORK}/prefix/bin/assay list)
+  # A candidate built against the installed header and judged by the installed program.
+  run(${CC} -shared -fPIC -O2 -ffp-contract=off -I ${WORK}/prefix/include
+      ${WORK}/prefix/share/assay/examples/nf4_candidate.c -o ${WORK}/mine.so)
+  run(${WORK}/prefix/bin/assay verify nf4/dequantize/1x16385 --device cpu --candidate ${WORK}/mine.so)
 endif()
 file(REMOVE_RECURSE ${WORK})
