@@ -13,7 +13,8 @@ namespace assay::harness {
 namespace {
 
 // A request and its answer take 10 to 36 µs (2 shared cores, 2026-11) and are inside each window of both
-// sides. They are not subtracted, because how long an empty request takes is up to the process that is judged.
+// sides. They are not subtracted, because how long an empty request takes is up to the process that is
+// judged.
 constexpr double kCpuTargetUs = 1000.0;
 constexpr double kCudaTargetUs = 5000.0;
 
