@@ -10,6 +10,7 @@
 #include "harness/verify/parallel.hpp"
 #include "suites/nf4/cpu_adapter.hpp"
 #include "suites/nf4/matmul/cases.hpp"
+#include "suites/nf4/matmul/checks.hpp"
 
 namespace assay::suites::nf4::matmul {
 namespace {
@@ -17,16 +18,22 @@ namespace {
 using harness::Case;
 using harness::TensorSet;
 
-/// y [m, n] in f64. Columns in bands, so that every row of W is decoded once.
+/// y [m, n] in f64, made in parts of 64 rows and 32 columns: a part's rows of x are converted and its rows of
+/// W decoded once.
 std::vector<double> truth_of(const reference::nf4::Product& product) {
-  constexpr std::int64_t kBand = 32;
+  constexpr std::int64_t kRows = 64, kColumns = 32;
+  const std::int64_t bands = (product.n + kColumns - 1) / kColumns;
   std::vector<double> y(static_cast<std::size_t>(product.m * product.n));
-  harness::parallel_for((product.n + kBand - 1) / kBand, [&](std::int64_t band) {
-    const std::int64_t begin = band * kBand, width = std::min(product.n - begin, kBand);
-    std::vector<double> part(static_cast<std::size_t>(product.m * width));
-    reference::nf4::truth(product, begin, begin + width, part);
-    for (std::int64_t i = 0; i < product.m; ++i)
-      std::copy_n(part.begin() + i * width, width, y.begin() + i * product.n + begin);
+  harness::parallel_for((product.m + kRows - 1) / kRows * bands, [&](std::int64_t part) {
+    const std::int64_t row = part / bands * kRows, begin = part % bands * kColumns;
+    const std::int64_t width = std::min(product.n - begin, kColumns);
+    reference::nf4::Product rows = product;
+    rows.m = std::min(product.m - row, kRows);
+    rows.left = static_cast<const std::uint16_t*>(product.left) + row * product.k;
+    std::vector<double> sums(static_cast<std::size_t>(rows.m * width));
+    reference::nf4::truth(rows, begin, begin + width, sums);
+    for (std::int64_t i = 0; i < rows.m; ++i)
+      std::copy_n(sums.begin() + i * width, width, y.begin() + (row + i) * product.n + begin);
   });
   return y;
 }
@@ -55,6 +62,7 @@ harness::Challenge make_challenge() {
   };
   challenge.oracle = make_oracle;
   challenge.work = [](const Case& which) { return work_of(parameters_of(which)); };
+  challenge.checks = matmul_checks();
   return challenge;
 }
 
