@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of W are decoded to f32 a piece of K at a time, four rows together, and multiplied while they lie in
-// the first cache: a piece of four rows is 16 KiB.
+// the first cache with the piece of x: 8 KiB, and 32 of 16 rows of x.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/nf4/matmul/skinny_cpu.cpp"
 // clang-format off: once per target, in this order
@@ -92,10 +92,15 @@ void product_of_rows(const CpuProduct& p, std::int64_t row, int rows) {
     const float* w[kRows];
     for (int r = 0; r < kRows; ++r)  // past the last row: the first again, whose sums nobody reads
       w[r] = r < rows ? decode_piece(decoder, p.weights, (row + r) * p.k + c, count, decoded[r]) : w[0];
+    const auto multiply_columns = [&]<int kColumns>(int i) {
+      multiply<kColumns>(w, p.x + i * p.ldx + c, p.ldx, count, sums + i * kRows * kLanes);
+    };
     int i = 0;
-    for (; i + 2 <= p.m; i += 2) multiply<2>(w, p.x + i * p.ldx + c, p.ldx, count, sums + i * kRows * kLanes);
+    if constexpr (kLanes == 16)  // 32 registers hold 4 x 4 sums
+      for (; i + 4 <= p.m; i += 4) multiply_columns.template operator()<4>(i);
+    for (; i + 2 <= p.m; i += 2) multiply_columns.template operator()<2>(i);
     if (i < p.m)
-      multiply<1>(w, p.x + i * p.ldx + c, p.ldx, count, sums + i * kRows * kLanes);
+      multiply_columns.template operator()<1>(i);
   }
   for (int i = 0; i < p.m; ++i)
     for (int r = 0; r < rows; ++r)
