@@ -64,10 +64,10 @@ harness::Invocation prepare_16bit(const harness::Case& which, const harness::Ten
   return prepare_product(outputs, style, call);
 }
 
-const std::vector<std::string>& matmul_sources() {
+const std::vector<std::string>& product_sources() {
   static const std::vector<std::string> files = {
-      "kernels/common/matmul.cpp", "kernels/common/matmul_problem.cpp", "kernels/common/matmul_search.cpp",
-      "kernels/common/matmul_winners.cpp"};
+      "suites/nf4/matmul/impl_cublas.cpp", "kernels/common/matmul.cpp", "kernels/common/matmul_problem.cpp",
+      "kernels/common/matmul_search.cpp", "kernels/common/matmul_winners.cpp"};
   return files;
 }
 
@@ -78,7 +78,7 @@ const harness::RegisterImplementation kBaseline(kMatmul, [] {
   out.about = "nf4/dequantize's kernel into a 16-bit buffer, then cuBLASLt by timed choice";
   out.headline_baseline = true;
   out.prepare = prepare_dequantize;
-  out.sources = matmul_sources();
+  out.sources = product_sources();
   for (const char* file :
        {"dequantize.cu", "dequantize_kernel.cuh", "dequantize_decode.cuh", "dequantize_config.cpp"})
     out.sources.push_back(std::string("kernels/nf4/") + file);
@@ -91,7 +91,7 @@ const harness::RegisterImplementation kPeer(kMatmul, [] {
   out.role = harness::Role::kPeer;
   out.about = "cuBLASLt by timed choice on weights that are 16-bit already: four times the memory";
   out.prepare = prepare_16bit;
-  out.sources = matmul_sources();
+  out.sources = product_sources();
   return out;
 });
 
