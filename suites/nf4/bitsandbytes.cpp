@@ -35,6 +35,12 @@ bool bind_all(void* library, BitsandbytesCuda& b, std::string& why) {
          bind(library, "cquantize_blockwise_fp32_fp4", b.quantize_fp32_fp4, why);
 }
 
+void bind_newer(void* library, BitsandbytesCuda& b) {
+  std::string missing;
+  bind(library, "cgemm_4bit_fp16", b.gemm_fp16, missing);
+  bind(library, "cgemm_4bit_bf16", b.gemm_bf16, missing);
+}
+
 struct Opened {
   BitsandbytesCuda library;
   bool usable = false;
@@ -59,6 +65,7 @@ Opened open_first() {
       continue;
     }
     if (bind_all(handle, out.library, out.why)) {
+      bind_newer(handle, out.library);
       out.library.path = path.string();
       const std::string version = distribution_version(path, "bitsandbytes");
       out.library.version = "bitsandbytes " + (version.empty() ? std::string("of unknown version") : version);
