@@ -233,12 +233,14 @@ Options parse(int count, char** words) {
 void bench(const Options& options) {
   const auto compiler = std::make_shared<Compiler>(options.cache);
   const Target target = options.compile_only > 0 ? Target{options.compile_only, false} : current_target();
+  bool any = false;
   for (const Variant& variant : variants(target)) {
     for (const Point& point : points()) {
       const std::string name =
           std::string(point.name) + "/" + std::to_string(point.length) + "/" + variant.name;
       if (name.find(options.filter) == std::string::npos)
         continue;
+      any = true;
       const FlexAttention attention(compiler, point.mods, {kHeadSize, ElementType::kBfloat16}, target);
       if (options.compile_only > 0)
         attention.with(variant.tilings).prepare();
@@ -246,6 +248,10 @@ void bench(const Options& options) {
         run(point, variant, attention);
     }
   }
+  if (!any)
+    throw std::invalid_argument(
+        "expected a part of MODS/LENGTH/VARIANT as --filter, such as causal/4096/default, found '" +
+        options.filter + "', which names none");
   const CompileCounters c = compiler->counters();
   std::printf("compiled %lld programs, loaded %lld from disk\n", static_cast<long long>(c.compilations),
               static_cast<long long>(c.disk_loads));
