@@ -37,6 +37,7 @@ struct ChallengeBoard {
 
 struct Fact {
   std::string label, value;
+  std::vector<std::string> details = {};  ///< a line each, folded where the page can fold
 };
 
 struct DeviceBoard {

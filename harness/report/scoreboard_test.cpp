@@ -157,12 +157,20 @@ TEST(Markdown, shows_a_case_with_everything_that_was_measured) {
 
 TEST(Markdown, environment_strip_holds_machine_ceilings_noise_and_clocks) {
   const std::string page = markdown(example_file());
-  for (const char* row :
-       {"| Driver | 580.159.04 |", "| CUDA | 13.0 |", "| torch | 2.11.0 |", "copy 3002 GB/s, bf16 matmul 790",
-        "| A/A noise | 1 of 40 same-against-same", "| Smallest effect resolved | 0.41 % |",
-        "| Clocks | 1980 MHz, no throttling |", "| Commit | 0123abcd |", "| Peers | fused: 1.2"}) {
+  for (const char* row : {"| Driver | 580.159.04 |", "| CUDA | 13.0 |", "| torch | 2.11.0 |",
+                          "copy 3002 GB/s, bf16 matmul 790", "| A/A noise | 1 of 40 same-against-same",
+                          "| Smallest effect resolved | 0.41 % |", "| Clocks | 1980 MHz, no throttling |",
+                          "| Commit | 0123abcd |", "| Peers | fused 1.2, plain 1.2 |"}) {
     EXPECT_THAT(page, HasSubstr(row));
   }
+}
+
+TEST(Markdown, notes_of_many_timings_are_one_short_row) {
+  RecordFile file = example_file();
+  passed(file.records[0]).timings[0].notes = {"SM clock moved between 1305 and 1950 MHz during timing"};
+  passed(file.records[0]).timings[1].notes = {"SM clock moved between 1755 and 1980 MHz during timing"};
+  EXPECT_THAT(markdown(file), HasSubstr("| Notes on timings | 2 of 3 timings, mostly: SM clock moved between "
+                                        "1305–1755 and 1950–1980 MHz during timing |"));
 }
 
 TEST(Markdown, side_by_side_marks_the_fastest) {
@@ -246,6 +254,12 @@ TEST(Html, says_what_the_markdown_says) {
   }
 }
 
+TEST(Html, every_row_has_the_command_that_runs_it_again) {
+  const std::string page = html(example_file());
+  EXPECT_THAT(page, HasSubstr("assay run &#39;example/copy/64x64/bf16/seed1/fused&#39;"));
+  EXPECT_THAT(page, HasSubstr("measured 2026-11-22T10:00:00Z at 0123abcd by"));
+}
+
 TEST(Html, text_of_records_cannot_become_markup) {
   RecordFile file{{record_with(Failed{"<script>alert(1)</script>"})}, {}};
   file.records[0].device.name = "<b>GPU</b>";
@@ -262,7 +276,7 @@ TEST(Html, many_cases_fold_behind_the_first) {
   for (int i = 0; i < 12; ++i) {
     file.records.push_back(passed_record("fused", std::to_string(i) + "x64/bf16"));
   }
-  EXPECT_THAT(html(file), HasSubstr("<summary>4 cases more</summary>"));
+  EXPECT_THAT(html(file), HasSubstr("<summary>8 cases more</summary>"));
 }
 
 }  // namespace
