@@ -2,10 +2,12 @@
 // The scoreboard before it has a form: what Markdown and HTML both show, decided once.
 #pragma once
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "harness/report/history.hpp"
 #include "harness/report/report.hpp"
 
 namespace assay::harness::report {
@@ -43,8 +45,10 @@ struct Fact {
 struct DeviceBoard {
   DeviceInfo device;
   std::vector<Fact> environment;
+  std::map<std::string, double> ceilings;  ///< "copy_gbps" …, of the newest measurement
   std::vector<ChallengeBoard> challenges;
   std::vector<Check> checks;
+  std::vector<History> histories;  ///< of this device's rows
 };
 
 struct RubricBoard {

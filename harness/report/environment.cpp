@@ -165,6 +165,17 @@ Fact newest_fact(const char* label, const std::vector<const Record*>& lines,
 
 }  // namespace
 
+std::map<std::string, double> ceilings_of(const std::vector<Check>& checks) {
+  std::map<std::string, double> ceilings;
+  const Json evidence = evidence_of(checks, "ceilings").value_or(Json::object());
+  for (const auto& [name, value] : evidence.items()) {
+    if (value.is_number()) {
+      ceilings[name] = value.get<double>();
+    }
+  }
+  return ceilings;
+}
+
 std::vector<Fact> environment_of(const std::vector<Record>& records, const std::vector<Check>& checks) {
   std::vector<const Record*> lines;
   for (const Record& record : records) {

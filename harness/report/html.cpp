@@ -21,32 +21,15 @@ std::string score_card(const RubricBoard& rubric) {
       escape_html(rubric.device));
 }
 
-std::string rubric_section(const RubricBoard& rubric) {
-  std::string text = fmt::format("<h2>{} <span class=\"quiet\">on {}</span></h2>", escape_html(rubric.title),
-                                 escape_html(rubric.device));
-  text += table_head({"What", ">Worth", ">Points", "Status", "Proof"});
-  for (const auto& [line, decision] : rubric.lines) {
-    text += "<tr>" + cell(line->text) + cell(fmt::format("{:+}", line->points), "figure") +
-            cell(std::to_string(decision.points), "figure") + "<td>" +
-            pill(status_word(*line, decision), tone_of(decision.status)) + "</td>" + cell(decision.proof) +
-            "</tr>\n";
-  }
-  text += fmt::format(
-      R"(<tr><td><strong>Total</strong></td><td class="figure">{}</td><td class="figure"><strong>{}</strong></td>)"
-      "<td></td><td></td></tr>\n",
-      rubric.possible, rubric.total);
-  return text + kTableEnd;
-}
-
-std::string page(const Board& board) {
+std::string page(const Board& board, const std::vector<Picture>& pictures) {
   std::string scores, environments, sections;
   for (const RubricBoard& rubric : board.rubrics) {
     scores += score_card(rubric);
-    sections += rubric_section(rubric);
+    sections += rubric_section(board, rubric);
   }
   for (const DeviceBoard& device : board.devices) {
     environments += environment_card(device);
-    sections += device_section(device);
+    sections += device_section(device, pictures);
   }
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -54,18 +37,19 @@ std::string page(const Board& board) {
       "scoreboard</title>\n"
       "<style>{}</style></head>\n<body><main>\n<h1>Assay scoreboard</h1>\n"
       "<p class=\"quiet\">Computed from {} and {}; nothing on this page is typed.</p>\n"
-      "<div class=\"cards scores\">{}</div>\n<h2>Environment</h2>\n<div "
+      "<div class=\"cards scores\">{}</div>\n{}<h2>Environment</h2>\n<div "
       "class=\"cards\">{}</div>\n{}</main></body></html>\n",
       kStyle, plural(board.records, "record", "records"), plural(board.checks, "check", "checks"), scores,
-      environments.empty() ? "<p>No device has a record here.</p>" : environments, sections);
+      verdict_section(board), environments.empty() ? "<p>No device has a record here.</p>" : environments,
+      sections);
 }
 
 }  // namespace
 }  // namespace report
 
 std::string scoreboard_html(const RecordFile& records, const std::vector<Rubric>& rubrics,
-                            const CurrentSources& current) {
-  return report::page(report::make_board(records, rubrics, current));
+                            const CurrentSources& current, const std::vector<Picture>& pictures) {
+  return report::page(report::make_board(records, rubrics, current), pictures);
 }
 
 }  // namespace assay::harness

@@ -8,12 +8,15 @@
 #include "harness/report/format.hpp"
 #include "harness/report/html_parts.hpp"
 #include "harness/report/html_sections.hpp"
+#include "harness/report/verdicts.hpp"
 
 namespace assay::harness::report {
 namespace {
 
 /// Charts beyond these stand folded: a checkpoint brings dozens of matrices.
 constexpr std::size_t kOpenCharts = 4;
+/// A longer table stands folded, behind what sums it up.
+constexpr std::size_t kOpenRows = 40;
 
 std::string charts(const ChallengeBoard& challenge) {
   std::vector<std::string> figures;
@@ -114,10 +117,22 @@ std::string side_by_side(const ChallengeBoard& challenge) {
 
 }  // namespace
 
-std::string challenge_section(const DeviceBoard& device, const ChallengeBoard& challenge) {
-  return fmt::format("<h3 id=\"{}\">{}</h3>", anchor_of_challenge(device.device, challenge.challenge),
-                     escape_html(challenge.challenge)) +
-         charts(challenge) + side_by_side(challenge) + case_table(challenge);
+std::string challenge_section(const DeviceBoard& device, const ChallengeBoard& challenge,
+                              const std::vector<Picture>& pictures) {
+  const ChallengeVerdict verdict = challenge_verdict(challenge);
+  const std::string table = case_table(challenge);
+  return fmt::format("<h3 id=\"{}\">{} {} <span class=\"against\">{}</span></h3>",
+                     anchor_of_challenge(device.device, challenge.challenge),
+                     escape_html(challenge.challenge), pill(verdict.word, verdict.tone),
+                     speedup_range(verdict)) +
+         picture_section(device, challenge.challenge, pictures) + heat_section(challenge) +
+         charts(challenge) + ceiling_section(device, challenge) + side_by_side(challenge) +
+         memory_section(challenge) + history_section(device, challenge) +
+         (challenge.rows.size() > kOpenRows
+              ? folded(
+                    fmt::format("All {} rows, with the command that runs each again", challenge.rows.size()),
+                    table)
+              : table);
 }
 
 }  // namespace assay::harness::report

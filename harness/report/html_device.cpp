@@ -2,6 +2,8 @@
 // A device on the page: its facts, what did not pass, its challenges, its checks.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "harness/report/format.hpp"
 #include "harness/report/html_parts.hpp"
 #include "harness/report/html_sections.hpp"
@@ -35,7 +37,7 @@ std::string check_section(const DeviceBoard& device) {
   }
   std::string text = "<h3>Checks</h3>" + table_head({"Check", "Of", "Outcome", "Evidence"});
   for (const Check& check : device.checks) {
-    text += "<tr>" + cell(check.check, "name") +
+    text += fmt::format("<tr id=\"{}\">", anchor_of_check(device.device, check)) + cell(check.check, "name") +
             cell(check.challenge.empty() ? check.suite : check.challenge) + "<td>" +
             pill(check.outcome, tone_of_outcome(check.outcome)) + "</td>" + cell(evidence_text(check)) +
             "</tr>\n";
@@ -65,6 +67,19 @@ std::string fact_value(const Fact& fact) {
   return folded(fact.value, "<ul>" + items + "</ul>");
 }
 
+/// Challenges that have checks and no records.
+std::vector<std::string> without_cases(const DeviceBoard& device) {
+  std::vector<std::string> names;
+  for (const Check& check : device.checks) {
+    const bool has_cases = std::any_of(device.challenges.begin(), device.challenges.end(),
+                                       [&](const auto& board) { return board.challenge == check.challenge; });
+    if (!has_cases && std::find(names.begin(), names.end(), check.challenge) == names.end()) {
+      names.push_back(check.challenge);
+    }
+  }
+  return names;
+}
+
 }  // namespace
 
 std::string environment_card(const DeviceBoard& device) {
@@ -76,14 +91,22 @@ std::string environment_card(const DeviceBoard& device) {
                      escape_html(device.device.name), facts);
 }
 
-std::string device_section(const DeviceBoard& device) {
+std::string device_section(const DeviceBoard& device, const std::vector<Picture>& pictures) {
   std::string text = fmt::format("<h2>{} <span class=\"quiet\">{}</span></h2>",
                                  escape_html(device.device.name), escape_html(device.device.arch));
   text += failure_section(device);
   for (const ChallengeBoard& challenge : device.challenges) {
-    text += challenge_section(device, challenge);
+    text += challenge_section(device, challenge, pictures);
   }
-  return text + check_section(device) + skipped_section(device);
+  for (const std::string& challenge : without_cases(device)) {
+    const std::string drawn = picture_section(device, challenge, pictures);
+    if (!drawn.empty()) {
+      text += fmt::format("<h3 id=\"{}\">{}</h3>", anchor_of_challenge(device.device, challenge),
+                          escape_html(challenge)) +
+              drawn;
+    }
+  }
+  return text + target_section(device) + check_section(device) + skipped_section(device);
 }
 
 }  // namespace assay::harness::report

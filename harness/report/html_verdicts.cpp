@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page's first tables: a line a challenge, a line a point of the rubric.
+#include <fmt/format.h>
+
+#include "harness/report/format.hpp"
+#include "harness/report/html_parts.hpp"
+#include "harness/report/html_sections.hpp"
+#include "harness/report/proof_link.hpp"
+#include "harness/report/verdicts.hpp"
+
+namespace assay::harness::report {
+namespace {
+
+std::string link(const std::string& anchor, const std::string& text) {
+  return fmt::format(R"(<a href="#{}">{}</a>)", anchor, escape_html(text));
+}
+
+std::string counts_text(const ChallengeVerdict& verdict) {
+  std::string text;
+  for (const auto& [count, word] : {std::pair{verdict.better, "better"},
+                                    {verdict.worse, "worse"},
+                                    {verdict.unresolved, "not resolved"}}) {
+    if (count > 0) {
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, word);
+    }
+  }
+  return text.empty() ? "–" : text;
+}
+
+std::string rows_text(const ChallengeVerdict& verdict) {
+  std::string text = fmt::format("{} passed", verdict.verified);
+  if (verdict.failed > 0) {
+    text += fmt::format(", {} did not", verdict.failed);
+  }
+  return verdict.stale > 0 ? text + fmt::format(", {} stale", verdict.stale) : text;
+}
+
+std::string verdict_row(const DeviceBoard& device, const ChallengeBoard& challenge) {
+  const ChallengeVerdict verdict = challenge_verdict(challenge);
+  const std::string speed = speedup_range(verdict), memory = memory_range(challenge);
+  return "<tr><td class=\"name\">" +
+         link(anchor_of_challenge(device.device, challenge.challenge), challenge.challenge) + "</td><td>" +
+         pill(verdict.word, verdict.tone) + "</td>" + cell(speed.empty() ? "–" : speed, "figure") +
+         cell(counts_text(verdict)) + cell(memory.empty() ? "–" : memory, "figure") +
+         cell(rows_text(verdict)) + "</tr>\n";
+}
+
+}  // namespace
+
+std::string verdict_section(const Board& board) {
+  std::string text;
+  for (const DeviceBoard& device : board.devices) {
+    if (device.challenges.empty()) {
+      continue;
+    }
+    text += fmt::format("<tr class=\"case\"><th colspan=\"6\" scope=\"rowgroup\">{}</th></tr>\n",
+                        escape_html(device.device.name));
+    for (const ChallengeBoard& challenge : device.challenges) {
+      text += verdict_row(device, challenge);
+    }
+  }
+  return text.empty() ? ""
+                      : "<h2>Verdicts</h2><p class=\"note\">Of each case the candidate whose interval starts "
+                        "highest, over its baseline.</p>" +
+                            table_head({"Challenge", "Verdict", ">Speedup, medians", "Timed cases",
+                                        ">VRAM over the baseline's", "Candidates' rows"}) +
+                            text + kTableEnd;
+}
+
+std::string rubric_section(const Board& board, const RubricBoard& rubric) {
+  std::string text = fmt::format("<h2>{} <span class=\"quiet\">on {}</span></h2>", escape_html(rubric.title),
+                                 escape_html(rubric.device));
+  text += table_head({"What", ">Worth", ">Points", "Status", "Proof"});
+  for (const auto& [line, decision] : rubric.lines) {
+    const std::string anchor = proof_anchor(board, rubric, *line, decision);
+    text += "<tr>" + cell(line->text) + cell(fmt::format("{:+}", line->points), "figure") +
+            cell(std::to_string(decision.points), "figure") + "<td>" +
+            pill(status_word(*line, decision), tone_of(decision.status)) + "</td><td>" +
+            escape_html(decision.proof) + (anchor.empty() ? "" : " " + link(anchor, "record")) +
+            "</td></tr>\n";
+  }
+  text += fmt::format(
+      R"(<tr><td><strong>Total</strong></td><td class="figure">{}</td><td class="figure"><strong>{}</strong></td>)"
+      "<td></td><td></td></tr>\n",
+      rubric.possible, rubric.total);
+  return text + kTableEnd;
+}
+
+}  // namespace assay::harness::report

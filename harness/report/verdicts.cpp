@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/report/verdicts.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/report/format.hpp"
+
+namespace assay::harness::report {
+namespace {
+
+/// Of each case the candidate whose speedup is surest to be high.
+std::map<std::string, const Row*> surest(const ChallengeBoard& challenge) {
+  std::map<std::string, const Row*> best;
+  for (const Row& row : challenge.rows) {
+    const Timing* timing = row.headline();
+    if (row.record.role != Role::kCandidate || timing == nullptr || !timing->speedup) {
+      continue;
+    }
+    const Row*& kept = best[row.record.case_name];
+    if (kept == nullptr || timing->speedup->ci_low > kept->headline()->speedup->ci_low) {
+      kept = &row;
+    }
+  }
+  return best;
+}
+
+void count_rows(const ChallengeBoard& challenge, ChallengeVerdict& verdict) {
+  for (const Row& row : challenge.rows) {
+    if (row.record.role != Role::kCandidate || std::holds_alternative<Skipped>(row.record.outcome)) {
+      continue;
+    }
+    ++(row.passed() != nullptr ? verdict.verified : verdict.failed);
+    verdict.stale += row.stale ? 1 : 0;
+  }
+}
+
+void count_cases(const ChallengeBoard& challenge, ChallengeVerdict& verdict) {
+  for (const auto& [name, row] : surest(challenge)) {
+    const Timing& timing = *row->headline();
+    ++(timing.verdict == Verdict::kBetter  ? verdict.better
+       : timing.verdict == Verdict::kWorse ? verdict.worse
+                                           : verdict.unresolved);
+    const double median = timing.speedup->median;
+    verdict.lowest = verdict.lowest == 0 ? median : std::min(verdict.lowest, median);
+    verdict.highest = std::max(verdict.highest, median);
+  }
+}
+
+std::string word_of(const ChallengeVerdict& verdict) {
+  if (verdict.failed > 0) {
+    return "wrong";
+  }
+  if (verdict.verified == 0) {
+    return "nothing ran";
+  }
+  if (verdict.better + verdict.worse + verdict.unresolved == 0) {
+    return "verified";
+  }
+  if (verdict.worse > 0) {
+    return verdict.better + verdict.unresolved > 0 ? "mixed" : "worse";
+  }
+  return verdict.unresolved == 0 ? "better" : verdict.better == 0 ? "not resolved" : "mixed";
+}
+
+}  // namespace
+
+ChallengeVerdict challenge_verdict(const ChallengeBoard& challenge) {
+  ChallengeVerdict verdict;
+  count_rows(challenge, verdict);
+  count_cases(challenge, verdict);
+  verdict.word = word_of(verdict);
+  verdict.tone = verdict.word == "better"                             ? "good"
+                 : verdict.word == "worse" || verdict.word == "wrong" ? "bad"
+                                                                      : "";
+  return verdict;
+}
+
+std::string speedup_range(const ChallengeVerdict& verdict) {
+  const std::size_t cases = verdict.better + verdict.worse + verdict.unresolved;
+  if (cases == 0) {
+    return "";
+  }
+  return cases == 1 ? ratio_text(verdict.lowest) + " in 1 case"
+                    : fmt::format("{} to {} in {} cases", ratio_text(verdict.lowest),
+                                  ratio_text(verdict.highest), cases);
+}
+
+std::string memory_range(const ChallengeBoard& challenge) {
+  std::vector<double> ratios;
+  for (const auto& [name, row] : surest(challenge)) {
+    const auto& memory = row->passed()->memory;
+    if (memory && memory->baseline_peak_bytes.value_or(0) > 0) {
+      ratios.push_back(static_cast<double>(memory->peak_bytes) /
+                       static_cast<double>(*memory->baseline_peak_bytes));
+    }
+  }
+  if (ratios.empty()) {
+    return "";
+  }
+  const auto [least, most] = std::minmax_element(ratios.begin(), ratios.end());
+  return *least == *most ? fmt::format("{:.2f}x", *least) : fmt::format("{:.2f}x to {:.2f}x", *least, *most);
+}
+
+}  // namespace assay::harness::report

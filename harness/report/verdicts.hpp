@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// A challenge in one line.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "harness/report/board.hpp"
+
+namespace assay::harness::report {
+
+struct ChallengeVerdict {
+  /// "wrong" when a candidate did not pass, else "better", "worse", "mixed" or "not resolved" over the timed
+  /// cases, "verified" when none was timed, "nothing ran" when no candidate did.
+  std::string word;
+  std::string tone;  ///< "good", "bad" or ""
+  std::size_t better = 0, worse = 0,
+              unresolved = 0;      ///< cases, by their candidate of the highest lower bound
+  std::size_t verified = 0;        ///< candidates' rows that passed
+  std::size_t failed = 0;          ///< candidates' rows that neither passed nor were skipped
+  std::size_t stale = 0;           ///< candidates' rows
+  double lowest = 0, highest = 0;  ///< of those candidates' medians; 0 when none was timed
+};
+ChallengeVerdict challenge_verdict(const ChallengeBoard& challenge);
+
+/// "1.33x to 2.10x over 13 cases"; empty when none was timed.
+std::string speedup_range(const ChallengeVerdict& verdict);
+/// Peak memory over the baseline's where that takes any: lowest to highest of the candidates that the verdict
+/// names. Empty when none was measured.
+std::string memory_range(const ChallengeBoard& challenge);
+
+}  // namespace assay::harness::report
