@@ -17,7 +17,7 @@ std::vector<double> multiples(const Axis& axis, double step) {
   std::vector<double> ticks;
   // 1e-9: an end that is a multiple itself stays inside.
   for (double k = std::ceil(axis.low / step - 1e-9); k * step <= axis.high + 1e-9 * step; ++k) {
-    ticks.push_back(k * step);
+    ticks.push_back(k == 0 ? 0.0 : k * step);  // never -0
   }
   return ticks;
 }

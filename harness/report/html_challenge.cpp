@@ -127,7 +127,7 @@ std::string challenge_section(const DeviceBoard& device, const ChallengeBoard& c
                      speedup_range(verdict)) +
          picture_section(device, challenge.challenge, pictures) + heat_section(challenge) +
          charts(challenge) + ceiling_section(device, challenge) + side_by_side(challenge) +
-         memory_section(challenge) + history_section(device, challenge) +
+         memory_section(challenge) + error_section(challenge) + history_section(device, challenge) +
          (challenge.rows.size() > kOpenRows
               ? folded(
                     fmt::format("All {} rows, with the command that runs each again", challenge.rows.size()),

@@ -2,6 +2,7 @@
 // A challenge's pictures: sweeps, rooflines, memory, history.
 #include <fmt/format.h>
 
+#include "harness/report/error_chart.hpp"
 #include "harness/report/format.hpp"
 #include "harness/report/heat_map.hpp"
 #include "harness/report/history_chart.hpp"
@@ -71,6 +72,11 @@ std::string ceiling_section(const DeviceBoard& device, const ChallengeBoard& cha
                               "<p class=\"note\">Circles: candidates, diamonds: peers, squares: baselines; "
                               "the fastest candidate of each case is named. Bytes are those of inputs and "
                               "outputs, so a call that keeps intermediates stands further below.</p>\n";
+}
+
+std::string error_section(const ChallengeBoard& challenge) {
+  return folded("Distance from the correctly rounded truth, beside the baseline's on the same cases",
+                figure("Share of elements by units in the last place", error_chart(challenge)));
 }
 
 std::string memory_section(const ChallengeBoard& challenge) {

@@ -20,6 +20,7 @@ std::string challenge_section(const DeviceBoard& device, const ChallengeBoard& c
                               const std::vector<Picture>& pictures);
 std::string heat_section(const ChallengeBoard& challenge);
 std::string ceiling_section(const DeviceBoard& device, const ChallengeBoard& challenge);
+std::string error_section(const ChallengeBoard& challenge);
 std::string memory_section(const ChallengeBoard& challenge);
 std::string history_section(const DeviceBoard& device, const ChallengeBoard& challenge);
 /// What suites draw of the checks of one challenge.

@@ -11,7 +11,7 @@
 namespace assay::harness::report {
 namespace {
 
-constexpr double kWidth = 1000, kRow = 24, kLeft = 235, kRight = 800;
+constexpr double kWidth = 1000, kRow = 24, kLeft = 235, kRight = 760;
 
 struct Part {
   const char* name;

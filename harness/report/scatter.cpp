@@ -15,8 +15,9 @@ namespace assay::harness::report {
 namespace {
 
 // The plane in user units; the SVG scales to the page.
-constexpr double kWidth = 1000, kHeight = 380, kLeft = 84, kRight = 720, kTop = 14, kBottom = 326;
+constexpr double kWidth = 1000, kHeight = 380, kLeft = 84, kRight = 640, kTop = 14, kBottom = 326;
 constexpr double kLabelRow = 16;
+constexpr std::size_t kLabelLetters = 46;  ///< that have room right of the plane
 
 std::string_view role_class(Role role) {
   return role == Role::kCandidate ? "ours" : role == Role::kPeer ? "peer" : "baseline";
@@ -93,6 +94,18 @@ std::string mark(const ScatterPoint& point, const Plane& plane) {
                      escape_html(point.about), shape);
 }
 
+/// The first letters, cut before a byte that starts none (UTF-8).
+std::string shortened(const std::string& label) {
+  if (label.size() <= kLabelLetters) {
+    return label;
+  }
+  std::size_t end = kLabelLetters - 1;
+  while (end > 0 && (static_cast<unsigned char>(label[end]) & 0xC0U) == 0x80U) {
+    --end;
+  }
+  return label.substr(0, end) + "…";
+}
+
 /// Labels stand in one column right of the plane, each joined to its mark.
 std::string labels(const Scatter& scatter, const Plane& plane) {
   std::vector<const ScatterPoint*> named;
@@ -108,12 +121,12 @@ std::string labels(const Scatter& scatter, const Plane& plane) {
   for (const ScatterPoint* point : named) {
     wanted.push_back(plane.y.at(point->y));
   }
-  const std::vector<double> places = spread(wanted, kLabelRow);
+  const std::vector<double> places = spread(wanted, kLabelRow, kTop);
   std::string marks;
   for (std::size_t i = 0; i < named.size(); ++i) {
     marks += fmt::format(R"(<path class="leader" d="M{:.1f} {:.1f}L{:.0f} {:.1f}"/>)",
                          plane.x.at(named[i]->x) + 7, wanted[i], kRight + 8, places[i]) +
-             svg_text(kRight + 13, places[i] + 4, named[i]->label, role_class(named[i]->role));
+             svg_text(kRight + 13, places[i] + 4, shortened(named[i]->label), role_class(named[i]->role));
   }
   return marks;
 }
@@ -124,14 +137,14 @@ std::string line_marks(const ScatterLine& line, const Plane& plane) {
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", plane.x.at(x), plane.y.at(y));
   }
   const auto& [x, y] = line.points.back();
-  const bool at_top = plane.y.at(y) < kTop + 24;
+  const bool at_top = plane.y.at(y) < kTop + 12;
   return fmt::format(R"(<path class="{}" d="{}"/>)", line.is_limit ? "limit" : "one", path) +
          svg_text(plane.x.at(x) - 6, plane.y.at(y) + (at_top ? 16 : -7), line.label, "tick end");
 }
 
 }  // namespace
 
-std::vector<double> spread(std::vector<double> wanted, double apart) {
+std::vector<double> spread(std::vector<double> wanted, double apart, double least) {
   std::vector<std::size_t> order(wanted.size());
   std::iota(order.begin(), order.end(), 0u);
   std::stable_sort(order.begin(), order.end(),
@@ -144,7 +157,7 @@ std::vector<double> spread(std::vector<double> wanted, double apart) {
   std::vector<Run> runs;
   const auto top = [&](const Run& run) {
     const auto count = static_cast<double>(run.count);
-    return run.sum / count - apart * (count - 1) / 2;
+    return std::max(least, run.sum / count - apart * (count - 1) / 2);
   };
   for (std::size_t i = 0; i < order.size(); ++i) {
     runs.push_back({wanted[order[i]], i, 1});

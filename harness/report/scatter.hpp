@@ -38,7 +38,7 @@ struct Scatter {
 /// others. Empty without points; values are finite (above 0 where logarithmic), else std::invalid_argument.
 std::string scatter_chart(const Scatter& scatter);
 
-/// Vertical places as near to `wanted` as leaves `apart` between any two; order is kept.
-std::vector<double> spread(std::vector<double> wanted, double apart);
+/// Places as near to `wanted` as leaves `apart` between any two and none below `least`; order is kept.
+std::vector<double> spread(std::vector<double> wanted, double apart, double least);
 
 }  // namespace assay::harness::report

@@ -42,13 +42,15 @@ TEST(Axis, long_figures_have_a_unit) {
   EXPECT_EQ(tick_text(1200), "1200");
   EXPECT_EQ(tick_text(15000), "15 k");
   EXPECT_EQ(tick_text(2.5e9), "2.5 G");
+  EXPECT_EQ(tick_text(round_ticks({.low = 0, .high = 40}).front()), "0") << "no sign";
 }
 
 TEST(Spread, leaves_room_and_moves_no_more_than_it_must) {
-  EXPECT_THAT(spread({10, 40}, 16), ElementsAre(10, 40));
-  EXPECT_THAT(spread({20, 20}, 16), ElementsAre(12, 28));
-  EXPECT_THAT(spread({30, 20, 100}, 16), ElementsAre(33, 17, 100));
-  EXPECT_THAT(spread({}, 16), IsEmpty());
+  EXPECT_THAT(spread({10, 40}, 16, 0), ElementsAre(10, 40));
+  EXPECT_THAT(spread({20, 20}, 16, 0), ElementsAre(12, 28));
+  EXPECT_THAT(spread({30, 20, 100}, 16, 0), ElementsAre(33, 17, 100));
+  EXPECT_THAT(spread({2, 2, 20}, 16, 0), ElementsAre(0, 16, 32)) << "nothing above the top";
+  EXPECT_THAT(spread({}, 16, 0), IsEmpty());
 }
 
 TEST(Scatter, marks_tell_roles_apart_and_nothing_draws_nothing) {
@@ -109,8 +111,8 @@ TEST(MemoryChart, parts_are_stacked_on_an_axis_from_zero) {
   Record record = testing::passed_record();  // tensors 1024, graph pool 512, outside torch 256: 1792 in all
   testing::passed(record).memory->peak_bytes = 1792;
   const std::string chart = memory_chart(challenge_of(record), record.case_name);
-  EXPECT_THAT(chart, HasSubstr(R"(class="tensors" x="235.0" y="9.0" width="322.9")"));  // 565 · 1024 / 1792
-  EXPECT_THAT(chart, HasSubstr(R"(class="pool" x="557.9")"));
+  EXPECT_THAT(chart, HasSubstr(R"(class="tensors" x="235.0" y="9.0" width="300.0")"));  // 525 · 1024 / 1792
+  EXPECT_THAT(chart, HasSubstr(R"(class="pool" x="535.0")"));
   EXPECT_THAT(chart, HasSubstr("outside torch 256 B"));
   EXPECT_THAT(chart, HasSubstr("1.75 KiB, 0.44x of the baseline"));
   testing::passed(record).memory = Memory{};

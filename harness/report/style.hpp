@@ -34,7 +34,7 @@ th,td{text-align:left;padding:7px 10px;border-top:1px solid var(--line);vertical
 thead th{border-top:0;color:var(--quiet);font-weight:500;vertical-align:bottom}
 td.figure,th.figure{text-align:right}td.figure{white-space:nowrap}td.name{white-space:nowrap;font-weight:550}
 tr.case th{background:color-mix(in srgb,var(--track) 45%,transparent);font:600 12.5px ui-monospace,"DejaVu Sans Mono",monospace}
-td.lines{white-space:pre}td.share{text-align:right}thead th{overflow-wrap:anywhere;min-width:64px}.against{color:var(--quiet);font-weight:400;margin-left:10px}
+td.lines{white-space:pre}td.share{text-align:right}thead th{overflow-wrap:anywhere;min-width:78px}.against{color:var(--quiet);font-weight:400;margin-left:10px}
 td.fastest{font-weight:700;color:var(--good)}
 .pill{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12px;white-space:nowrap;background:var(--flat-soft);color:var(--ink)}
 .pill.good{background:var(--good-soft);color:var(--good)}.pill.bad{background:var(--bad-soft);color:var(--bad)}
@@ -54,6 +54,8 @@ figure{margin:0 0 12px;background:var(--card);border:1px solid var(--line);borde
 .chart .leader{stroke:var(--line)}.chart text.end{text-anchor:end}
 .memory .tensors{fill:var(--fill)}.memory .pool{fill:var(--bad)}.memory .outside{fill:var(--flat)}
 .spark{display:block;width:220px;height:44px}.spark .ours{fill:var(--good);stroke:var(--good)}.spark .one{stroke:var(--bad);stroke-dasharray:3 2;fill:none}
+.chart text.start{text-anchor:start}.chart text.name.quiet{fill:var(--quiet)}.ulp0{fill:var(--track)}.ulp1{fill:color-mix(in srgb,var(--fill) 45%,var(--track))}.ulp2{fill:var(--fill)}
+.ulp3{fill:var(--good)}.ulp4{fill:color-mix(in srgb,var(--bad) 35%,var(--track))}.ulp5{fill:color-mix(in srgb,var(--bad) 65%,var(--track))}.ulp6{fill:var(--bad)}
 .sweeps{display:flex;flex-wrap:wrap;gap:14px;margin:0 0 12px}.sweep{margin:0}.sweep table{min-width:0;width:auto}.sweep th{font-weight:500;white-space:nowrap}
 .sweep td,.sweep th{padding:5px 9px;border:1px solid var(--line)}.heat{text-align:right}
 .faster0{background:var(--flat-soft)}.faster1{background:color-mix(in srgb,var(--good) 14%,var(--card))}

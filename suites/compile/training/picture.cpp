@@ -37,7 +37,7 @@ ScatterPoint policy_point(const std::string& name, const ordered_json& policy, b
   ScatterPoint point;
   point.x = policy.at("gib");
   point.y = policy.at("tokens_per_s");
-  point.label = "keeps " + name + (in_pairs ? " (in the pairs)" : "");
+  point.label = "keeps " + name + (in_pairs ? " *" : "");
   point.about = name + ": " + rate_and_memory(point) + ", " +
                 significant(policy.at("step_ms").get<double>()) + " ms a step";
   return point;
@@ -75,7 +75,7 @@ Scatter speed_scatter(const ordered_json& evidence) {
   }
   const double half = scatter.points.back().x / 2;
   scatter.lines.push_back(
-      {.points = {{half, 0}, {half, fastest}}, .label = "half of the peer's memory", .is_limit = false});
+      {.points = {{half, fastest}, {half, 0}}, .label = "half of the peer's memory", .is_limit = false});
   return scatter;
 }
 
@@ -124,10 +124,10 @@ const auto kPictures = {
 }  // namespace
 
 std::string speed_against_memory(const harness::Check& speed) {
-  return drawn(
-      speed, speed_scatter,
-      "Circles: our captured step by what it keeps for backward; up and left is better. Diamond: the "
-      "peer's memory, its speed from the pairs (ours over the paired ratio, bar: 95 % interval).");
+  return drawn(speed, speed_scatter,
+               "Circles: our captured step by what it keeps for backward, * in pairs with the peer; up and "
+               "left is better. Diamond: the "
+               "peer's memory, its speed from the pairs (ours over the paired ratio, bar: 95 % interval).");
 }
 
 std::string losses_by_step(const harness::Check& training) {
