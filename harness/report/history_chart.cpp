@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "harness/report/axis.hpp"
 #include "harness/report/format.hpp"
@@ -25,6 +26,15 @@ Axis axis_of(const History& history) {
           .logarithmic = true,
           .from = kHeight - 4,
           .to = 4};
+}
+
+/// Geometric mean of medians.
+double level_between(const History& history, std::size_t first, std::size_t end) {
+  double sum = 0;
+  for (std::size_t i = first; i < end; ++i) {
+    sum += std::log(history.points[i].speedup.median);
+  }
+  return std::exp(sum / static_cast<double>(end - first));
 }
 
 }  // namespace
@@ -52,12 +62,16 @@ std::string history_chart(const History& history) {
 }
 
 std::string changes_text(const History& history) {
+  std::vector<std::size_t> starts = {0};
+  starts.insert(starts.end(), history.changes.begin(), history.changes.end());
+  starts.push_back(history.points.size());
   std::string text;
-  for (const std::size_t change : history.changes) {
-    const Measured &before = history.points[change - 1], &after = history.points[change];
-    text +=
-        fmt::format("{}{} → {} on {} ({})", text.empty() ? "" : "; ", ratio_text(before.speedup.median),
-                    ratio_text(after.speedup.median), after.utc.substr(0, 10), short_commit(after.commit));
+  for (std::size_t level = 1; level + 1 < starts.size(); ++level) {
+    const Measured& first = history.points[starts[level]];
+    text += fmt::format("{}{} → {} on {} ({})", text.empty() ? "" : "; ",
+                        ratio_text(level_between(history, starts[level - 1], starts[level])),
+                        ratio_text(level_between(history, starts[level], starts[level + 1])),
+                        first.utc.substr(0, 10), short_commit(first.commit));
   }
   return text;
 }

@@ -68,6 +68,16 @@ TEST(Histories, are_sorted_by_time_and_those_that_changed_come_first) {
   EXPECT_EQ(changes_text(found[0]), "1.50x → 1.80x on 2026-11-24 (0123abcd)");
 }
 
+TEST(Histories, a_change_is_told_from_level_to_level) {
+  // sqrt(1.40 · 1.44) = 1.42, sqrt(1.80 · 1.84) = 1.82
+  const auto found = histories({{measured("2026-11-21T00:00:00Z", around(1.40, 0.05)),
+                                 measured("2026-11-22T00:00:00Z", around(1.44, 0.05)),
+                                 measured("2026-11-23T00:00:00Z", around(1.80, 0.05)),
+                                 measured("2026-11-24T00:00:00Z", around(1.84, 0.05))},
+                                {}});
+  EXPECT_EQ(changes_text(found.at(0)), "1.42x → 1.82x on 2026-11-23 (0123abcd)");
+}
+
 TEST(Histories, another_baseline_mode_or_target_is_another_row) {
   Record other_baseline = measured("2026-11-23T00:00:00Z", around(1.5, 0.02));
   testing::passed(other_baseline).timings[0].baseline = "another";

@@ -37,12 +37,13 @@ std::string rows_text(const ChallengeVerdict& verdict) {
 
 std::string verdict_row(const DeviceBoard& device, const ChallengeBoard& challenge) {
   const ChallengeVerdict verdict = challenge_verdict(challenge);
-  const std::string speed = speedup_range(verdict), memory = memory_range(challenge);
+  const std::string speed = speedup_range(verdict), memory = memory_range(challenge),
+                    peers = peer_range(challenge);
   return "<tr><td class=\"name\">" +
          link(anchor_of_challenge(device.device, challenge.challenge), challenge.challenge) + "</td><td>" +
          pill(verdict.word, verdict.tone) + "</td>" + cell(speed.empty() ? "–" : speed, "figure") +
-         cell(counts_text(verdict)) + cell(memory.empty() ? "–" : memory, "figure") +
-         cell(rows_text(verdict)) + "</tr>\n";
+         cell(counts_text(verdict)) + cell(peers.empty() ? "–" : peers, "figure") +
+         cell(memory.empty() ? "–" : memory, "figure") + cell(rows_text(verdict)) + "</tr>\n";
 }
 
 }  // namespace
@@ -53,18 +54,19 @@ std::string verdict_section(const Board& board) {
     if (device.challenges.empty()) {
       continue;
     }
-    text += fmt::format("<tr class=\"case\"><th colspan=\"6\" scope=\"rowgroup\">{}</th></tr>\n",
+    text += fmt::format("<tr class=\"case\"><th colspan=\"7\" scope=\"rowgroup\">{}</th></tr>\n",
                         escape_html(device.device.name));
     for (const ChallengeBoard& challenge : device.challenges) {
       text += verdict_row(device, challenge);
     }
   }
-  return text.empty() ? ""
-                      : "<h2>Verdicts</h2><p class=\"note\">Of each case the candidate whose interval starts "
-                        "highest, over its baseline.</p>" +
-                            table_head({"Challenge", "Verdict", ">Speedup, medians", "Timed cases",
-                                        ">VRAM over the baseline's", "Candidates' rows"}) +
-                            text + kTableEnd;
+  return text.empty()
+             ? ""
+             : "<h2>Verdicts</h2><p class=\"note\">Of each case the candidate whose interval starts "
+               "highest, over its baseline; over peers by the ratio of both paired medians.</p>" +
+                   table_head({"Challenge", "Verdict", ">Speedup, medians", "Timed cases",
+                               ">Over the fastest peer", ">VRAM over the baseline's", "Candidates' rows"}) +
+                   text + kTableEnd;
 }
 
 std::string rubric_section(const Board& board, const RubricBoard& rubric) {

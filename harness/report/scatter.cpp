@@ -106,40 +106,58 @@ std::string shortened(const std::string& label) {
   return label.substr(0, end) + "…";
 }
 
-/// Labels stand in one column right of the plane, each joined to its mark.
-std::string labels(const Scatter& scatter, const Plane& plane) {
-  std::vector<const ScatterPoint*> named;
+/// What stands right of the plane: where it is joined to, and in which colour.
+struct Label {
+  double x, y;
+  std::string text;
+  std::string_view classes;
+};
+
+std::vector<Label> labels_of(const Scatter& scatter, const Plane& plane) {
+  std::vector<Label> labels;
   for (const ScatterPoint& point : scatter.points) {
     if (!point.label.empty()) {
-      named.push_back(&point);
+      labels.push_back(
+          {plane.x.at(point.x) + 7, plane.y.at(point.y), shortened(point.label), role_class(point.role)});
     }
   }
-  std::stable_sort(named.begin(), named.end(), [&](const ScatterPoint* a, const ScatterPoint* b) {
-    return plane.y.at(a->y) < plane.y.at(b->y);
-  });
+  for (const ScatterLine& line : scatter.lines) {
+    if (line.is_limit && !line.label.empty()) {
+      const auto& [x, y] = line.points.back();
+      labels.push_back({plane.x.at(x) + 2, plane.y.at(y), shortened(line.label), "quiet"});
+    }
+  }
+  return labels;
+}
+
+/// In one column right of the plane, each joined to its mark.
+std::string label_marks(const std::vector<Label>& labels) {
   std::vector<double> wanted;
-  for (const ScatterPoint* point : named) {
-    wanted.push_back(plane.y.at(point->y));
+  for (const Label& label : labels) {
+    wanted.push_back(label.y);
   }
   const std::vector<double> places = spread(wanted, kLabelRow, kTop);
   std::string marks;
-  for (std::size_t i = 0; i < named.size(); ++i) {
-    marks += fmt::format(R"(<path class="leader" d="M{:.1f} {:.1f}L{:.0f} {:.1f}"/>)",
-                         plane.x.at(named[i]->x) + 7, wanted[i], kRight + 8, places[i]) +
-             svg_text(kRight + 13, places[i] + 4, shortened(named[i]->label), role_class(named[i]->role));
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    marks += fmt::format(R"(<path class="leader" d="M{:.1f} {:.1f}L{:.0f} {:.1f}"/>)", labels[i].x,
+                         labels[i].y, kRight + 8, places[i]) +
+             svg_text(kRight + 13, places[i] + 4, labels[i].text, labels[i].classes);
   }
   return marks;
 }
 
+/// A limit is named in the column, any other line at its end.
 std::string line_marks(const ScatterLine& line, const Plane& plane) {
   std::string path;
   for (const auto& [x, y] : line.points) {
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", plane.x.at(x), plane.y.at(y));
   }
+  const std::string drawn =
+      fmt::format(R"(<path class="{}" d="{}"/>)", line.is_limit ? "limit" : "one", path);
   const auto& [x, y] = line.points.back();
-  const bool at_top = plane.y.at(y) < kTop + 12;
-  return fmt::format(R"(<path class="{}" d="{}"/>)", line.is_limit ? "limit" : "one", path) +
-         svg_text(plane.x.at(x) - 6, plane.y.at(y) + (at_top ? 16 : -7), line.label, "tick end");
+  return line.is_limit || line.label.empty()
+             ? drawn
+             : drawn + svg_text(plane.x.at(x) - 6, plane.y.at(y) - 7, line.label, "tick end");
 }
 
 }  // namespace
@@ -193,7 +211,8 @@ std::string scatter_chart(const Scatter& scatter) {
   }
   return fmt::format(
       R"(<svg class="chart plane" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">{}{}{}{}</svg>)",
-      kWidth, kHeight, escape_html(scatter.name), grid(plane, scatter), lines, labels(scatter, plane), marks);
+      kWidth, kHeight, escape_html(scatter.name), grid(plane, scatter), lines,
+      label_marks(labels_of(scatter, plane)), marks);
 }
 
 }  // namespace assay::harness::report

@@ -69,7 +69,7 @@ td details[open]{min-width:260px}
 a{color:var(--good)}:focus-visible{outline:2px solid var(--good);outline-offset:2px;border-radius:3px}
 @media print{:root{color-scheme:light}body{font-size:11px}main{max-width:none;padding:0}.scroll,figure{overflow:visible}
 table{min-width:0;font-size:9px}.chart{min-width:0}figure,.card,tr{break-inside:avoid}h2,h3{break-after:avoid}
-details:not(td details)::details-content{content-visibility:visible;block-size:auto}}
+details:has(>figure,>ul)::details-content{content-visibility:visible;block-size:auto}}
 )css";
 
 }  // namespace assay::harness::report

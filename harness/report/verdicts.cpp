@@ -10,12 +10,12 @@
 namespace assay::harness::report {
 namespace {
 
-/// Of each case the candidate whose speedup is surest to be high.
-std::map<std::string, const Row*> surest(const ChallengeBoard& challenge) {
+/// Of each case the row of that role whose speedup is surest to be high.
+std::map<std::string, const Row*> surest(const ChallengeBoard& challenge, Role role = Role::kCandidate) {
   std::map<std::string, const Row*> best;
   for (const Row& row : challenge.rows) {
     const Timing* timing = row.headline();
-    if (row.record.role != Role::kCandidate || timing == nullptr || !timing->speedup) {
+    if (row.record.role != role || timing == nullptr || !timing->speedup) {
       continue;
     }
     const Row*& kept = best[row.record.case_name];
@@ -100,7 +100,35 @@ std::string memory_range(const ChallengeBoard& challenge) {
     return "";
   }
   const auto [least, most] = std::minmax_element(ratios.begin(), ratios.end());
-  return *least == *most ? fmt::format("{:.2f}x", *least) : fmt::format("{:.2f}x to {:.2f}x", *least, *most);
+  const std::string low = fmt::format("{:.2f}x", *least), high = fmt::format("{:.2f}x", *most);
+  return low == high ? low : low + " to " + high;
+}
+
+std::string peer_range(const ChallengeBoard& challenge) {
+  const auto peers = surest(challenge, Role::kPeer);
+  std::vector<double> ratios;
+  std::size_t behind = 0;
+  for (const auto& [name, row] : surest(challenge)) {
+    const auto peer = peers.find(name);
+    if (peer == peers.end()) {
+      continue;
+    }
+    const Timing &ours = *row->headline(), &theirs = *peer->second->headline();
+    if (ours.baseline != theirs.baseline || ours.mode != theirs.mode) {
+      continue;
+    }
+    ratios.push_back(ours.speedup->median / theirs.speedup->median);
+    behind += ours.speedup->ci_high < theirs.speedup->ci_low ? 1 : 0;
+  }
+  if (ratios.empty()) {
+    return "";
+  }
+  const auto [least, most] = std::minmax_element(ratios.begin(), ratios.end());
+  const std::string cases = plural(ratios.size(), "case", "cases");
+  const std::string range = ratios.size() == 1
+                                ? fmt::format("{} in {}", ratio_text(*least), cases)
+                                : fmt::format("{} to {} in {}", ratio_text(*least), ratio_text(*most), cases);
+  return behind == 0 ? range : fmt::format("{}, behind in {}", range, behind);
 }
 
 }  // namespace assay::harness::report

@@ -29,4 +29,9 @@ std::string speedup_range(const ChallengeVerdict& verdict);
 /// names. Empty when none was measured.
 std::string memory_range(const ChallengeBoard& challenge);
 
+/// Those candidates over the fastest peer of the case, through the baseline that both were paired with:
+/// lowest to highest ratio of medians, and in how many cases the peer is ahead of it (by outer bounds of both
+/// intervals). Empty where no peer was timed.
+std::string peer_range(const ChallengeBoard& challenge);
+
 }  // namespace assay::harness::report

@@ -59,6 +59,19 @@ TEST(ChallengeVerdict, baselines_and_peers_have_no_say) {
   EXPECT_EQ(challenge_verdict(board_of({timed("a", "64x64/bf16", kSlower), peer})).word, "worse");
 }
 
+TEST(PeerRange, is_over_the_fastest_peer_through_the_baseline_of_both) {
+  Record slow = timed("slow_peer", "64x64/bf16", kSlower),
+         fast = timed("fast_peer", "64x64/bf16", {2, 1.9, 2.1});
+  Record other = timed("slow_peer", "9x9/bf16", {1.0, 0.95, 1.05});
+  slow.role = fast.role = other.role = Role::kPeer;
+  const std::vector<Record> records = {timed("a", "64x64/bf16", kFaster), timed("a", "9x9/bf16", kFaster),
+                                       slow, fast, other};
+  EXPECT_EQ(peer_range(board_of(records)), "0.75x to 1.50x in 2 cases, behind in 1");
+  EXPECT_EQ(peer_range(board_of({timed("a", "64x64/bf16", kFaster)})), "");
+  testing::passed(fast).timings[0].baseline = "another";
+  EXPECT_EQ(peer_range(board_of({timed("a", "64x64/bf16", kFaster), fast})), "") << "paired with another";
+}
+
 TEST(MemoryRange, is_over_the_baselines_that_take_memory) {
   Record small = timed("a", "64x64/bf16", kFaster), none = timed("a", "9x9/bf16", kFaster);
   testing::passed(none).memory->baseline_peak_bytes = 0;
