@@ -37,11 +37,11 @@ std::string page(const Board& board, const std::vector<Picture>& pictures) {
       "scoreboard</title>\n"
       "<style>{}</style></head>\n<body><main>\n<h1>Assay scoreboard</h1>\n"
       "<p class=\"quiet\">Computed from {} and {}; nothing on this page is typed.</p>\n"
-      "<div class=\"cards scores\">{}</div>\n{}<h2>Environment</h2>\n<div "
+      "{}<div class=\"cards scores\">{}</div>\n{}<h2 id=\"environment\">Environment</h2>\n<div "
       "class=\"cards\">{}</div>\n{}</main></body></html>\n",
-      kStyle, plural(board.records, "record", "records"), plural(board.checks, "check", "checks"), scores,
-      verdict_section(board), environments.empty() ? "<p>No device has a record here.</p>" : environments,
-      sections);
+      kStyle, plural(board.records, "record", "records"), plural(board.checks, "check", "checks"),
+      contents(board), scores, verdict_section(board),
+      environments.empty() ? "<p>No device has a record here.</p>" : environments, sections);
 }
 
 }  // namespace

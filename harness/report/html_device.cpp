@@ -99,8 +99,9 @@ std::string environment_card(const DeviceBoard& device) {
 }
 
 std::string device_section(const DeviceBoard& device, const std::vector<Picture>& pictures) {
-  std::string text = fmt::format("<h2>{} <span class=\"quiet\">{}</span></h2>",
-                                 escape_html(device.device.name), escape_html(device.device.arch));
+  std::string text =
+      fmt::format("<h2 id=\"{}\">{} <span class=\"quiet\">{}</span></h2>", anchor_of_device(device.device),
+                  escape_html(device.device.name), escape_html(device.device.arch));
   text += failure_section(device);
   for (const ChallengeBoard& challenge : device.challenges) {
     text += challenge_section(device, challenge, pictures);

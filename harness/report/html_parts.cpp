@@ -79,12 +79,20 @@ std::string anchor_of(std::string_view text) {
   return anchor;
 }
 
+std::string anchor_of_device(const DeviceInfo& device) {
+  return anchor_of(device.name + "/" + device.arch);
+}
+
+std::string anchor_of_rubric(const RubricBoard& rubric) {
+  return anchor_of("rubric/" + rubric.suite + "/" + rubric.device);
+}
+
 std::string anchor_of_check(const DeviceInfo& device, const Check& check) {
-  return anchor_of(device.name + "/" + device.arch + "/" + check.challenge + "/checks/" + check.check);
+  return anchor_of_device(device) + anchor_of("/" + check.challenge + "/checks/" + check.check);
 }
 
 std::string anchor_of_challenge(const DeviceInfo& device, const std::string& challenge) {
-  return anchor_of(device.name + "/" + device.arch + "/" + challenge);
+  return anchor_of_device(device) + anchor_of("/" + challenge);
 }
 
 }  // namespace assay::harness::report

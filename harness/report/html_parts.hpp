@@ -31,6 +31,8 @@ std::string replay_command(const std::string& path);
 
 /// Letters, digits and '-': a place on the page. Equal texts give equal places.
 std::string anchor_of(std::string_view text);
+std::string anchor_of_device(const DeviceInfo& device);
+std::string anchor_of_rubric(const RubricBoard& rubric);
 std::string anchor_of_check(const DeviceInfo& device, const Check& check);
 std::string anchor_of_challenge(const DeviceInfo& device, const std::string& challenge);
 

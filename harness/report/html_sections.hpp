@@ -10,6 +10,8 @@
 
 namespace assay::harness::report {
 
+/// Links to the page's headings.
+std::string contents(const Board& board);
 std::string verdict_section(const Board& board);
 std::string environment_card(const DeviceBoard& device);
 std::string rubric_section(const Board& board, const RubricBoard& rubric);

@@ -15,38 +15,27 @@ std::string link(const std::string& anchor, const std::string& text) {
   return fmt::format(R"(<a href="#{}">{}</a>)", anchor, escape_html(text));
 }
 
-std::string counts_text(const ChallengeVerdict& verdict) {
-  std::string text;
-  for (const auto& [count, word] : {std::pair{verdict.better, "better"},
-                                    {verdict.worse, "worse"},
-                                    {verdict.unresolved, "not resolved"}}) {
-    if (count > 0) {
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, word);
-    }
-  }
-  return text.empty() ? "–" : text;
-}
-
-std::string rows_text(const ChallengeVerdict& verdict) {
-  std::string text = fmt::format("{} passed", verdict.verified);
-  if (verdict.failed > 0) {
-    text += fmt::format(", {} did not", verdict.failed);
-  }
-  return verdict.stale > 0 ? text + fmt::format(", {} stale", verdict.stale) : text;
-}
-
 std::string verdict_row(const DeviceBoard& device, const ChallengeBoard& challenge) {
   const ChallengeVerdict verdict = challenge_verdict(challenge);
-  const std::string speed = speedup_range(verdict), memory = memory_range(challenge),
-                    peers = peer_range(challenge);
   return "<tr><td class=\"name\">" +
          link(anchor_of_challenge(device.device, challenge.challenge), challenge.challenge) + "</td><td>" +
-         pill(verdict.word, verdict.tone) + "</td>" + cell(speed.empty() ? "–" : speed, "figure") +
-         cell(counts_text(verdict)) + cell(peers.empty() ? "–" : peers, "figure") +
-         cell(memory.empty() ? "–" : memory, "figure") + cell(rows_text(verdict)) + "</tr>\n";
+         pill(verdict.word, verdict.tone) + "</td>" + cell(or_dash(speedup_range(verdict)), "figure") +
+         cell(or_dash(counts_text(verdict))) + cell(or_dash(peer_range(challenge)), "figure") +
+         cell(or_dash(memory_range(challenge)), "figure") + cell(rows_text(verdict)) + "</tr>\n";
 }
 
 }  // namespace
+
+std::string contents(const Board& board) {
+  std::string links = link("verdicts", "Verdicts") + link("environment", "Environment");
+  for (const RubricBoard& rubric : board.rubrics) {
+    links += link(anchor_of_rubric(rubric), rubric.title);
+  }
+  for (const DeviceBoard& device : board.devices) {
+    links += link(anchor_of_device(device.device), device.device.name);
+  }
+  return "<nav aria-label=\"Contents\">" + links + "</nav>\n";
+}
 
 std::string verdict_section(const Board& board) {
   std::string text;
@@ -62,7 +51,8 @@ std::string verdict_section(const Board& board) {
   }
   return text.empty()
              ? ""
-             : "<h2>Verdicts</h2><p class=\"note\">Of each case the candidate whose interval starts "
+             : "<h2 id=\"verdicts\">Verdicts</h2><p class=\"note\">Of each case the candidate whose interval "
+               "starts "
                "highest, over its baseline; over peers by the ratio of both paired medians.</p>" +
                    table_head({"Challenge", "Verdict", ">Speedup, medians", "Timed cases",
                                ">Over the fastest peer", ">VRAM over the baseline's", "Candidates' rows"}) +
@@ -70,8 +60,9 @@ std::string verdict_section(const Board& board) {
 }
 
 std::string rubric_section(const Board& board, const RubricBoard& rubric) {
-  std::string text = fmt::format("<h2>{} <span class=\"quiet\">on {}</span></h2>", escape_html(rubric.title),
-                                 escape_html(rubric.device));
+  std::string text =
+      fmt::format("<h2 id=\"{}\">{} <span class=\"quiet\">on {}</span></h2>", anchor_of_rubric(rubric),
+                  escape_html(rubric.title), escape_html(rubric.device));
   text += table_head({"What", ">Worth", ">Points", "Status", "Proof"});
   for (const auto& [line, decision] : rubric.lines) {
     const std::string anchor = proof_anchor(board, rubric, *line, decision);

@@ -42,6 +42,7 @@ void count_cases(const ChallengeBoard& challenge, ChallengeVerdict& verdict) {
     ++(timing.verdict == Verdict::kBetter  ? verdict.better
        : timing.verdict == Verdict::kWorse ? verdict.worse
                                            : verdict.unresolved);
+    verdict.told_by_stale |= row->stale;
     const double median = timing.speedup->median;
     verdict.lowest = verdict.lowest == 0 ? median : std::min(verdict.lowest, median);
     verdict.highest = std::max(verdict.highest, median);
@@ -71,9 +72,10 @@ ChallengeVerdict challenge_verdict(const ChallengeBoard& challenge) {
   count_rows(challenge, verdict);
   count_cases(challenge, verdict);
   verdict.word = word_of(verdict);
-  verdict.tone = verdict.word == "better"                             ? "good"
-                 : verdict.word == "worse" || verdict.word == "wrong" ? "bad"
-                                                                      : "";
+  if (verdict.told_by_stale) {
+    verdict.word += ", stale";
+  }
+  verdict.tone = verdict.word == "better" ? "good" : verdict.word.starts_with("w") ? "bad" : "";
   return verdict;
 }
 
@@ -85,6 +87,26 @@ std::string speedup_range(const ChallengeVerdict& verdict) {
   return cases == 1 ? ratio_text(verdict.lowest) + " in 1 case"
                     : fmt::format("{} to {} in {} cases", ratio_text(verdict.lowest),
                                   ratio_text(verdict.highest), cases);
+}
+
+std::string counts_text(const ChallengeVerdict& verdict) {
+  std::string text;
+  for (const auto& [count, word] : {std::pair{verdict.better, "better"},
+                                    {verdict.worse, "worse"},
+                                    {verdict.unresolved, "not resolved"}}) {
+    if (count > 0) {
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, word);
+    }
+  }
+  return text;
+}
+
+std::string rows_text(const ChallengeVerdict& verdict) {
+  std::string text = fmt::format("{} passed", verdict.verified);
+  if (verdict.failed > 0) {
+    text += fmt::format(", {} did not", verdict.failed);
+  }
+  return verdict.stale > 0 ? text + fmt::format(", {} stale", verdict.stale) : text;
 }
 
 std::string memory_range(const ChallengeBoard& challenge) {
@@ -129,6 +151,10 @@ std::string peer_range(const ChallengeBoard& challenge) {
                                 ? fmt::format("{} in {}", ratio_text(*least), cases)
                                 : fmt::format("{} to {} in {}", ratio_text(*least), ratio_text(*most), cases);
   return behind == 0 ? range : fmt::format("{}, behind in {}", range, behind);
+}
+
+std::string or_dash(const std::string& text) {
+  return text.empty() ? "–" : text;
 }
 
 }  // namespace assay::harness::report

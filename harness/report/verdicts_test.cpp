@@ -53,6 +53,14 @@ TEST(ChallengeVerdict, without_times_what_passed_is_verified) {
   EXPECT_EQ(challenge_verdict(board_of({testing::record_with(Skipped{"no GPU"})})).word, "nothing ran");
 }
 
+TEST(ChallengeVerdict, older_sources_are_said) {
+  const Board board =
+      make_board({{timed("a", "64x64/bf16", kFaster)}, {}}, {}, {{{"example/copy", "a"}, "newer sources"}});
+  const auto verdict = challenge_verdict(board.devices.at(0).challenges.at(0));
+  EXPECT_EQ(verdict.word, "better, stale");
+  EXPECT_EQ(verdict.tone, "");
+}
+
 TEST(ChallengeVerdict, baselines_and_peers_have_no_say) {
   Record peer = timed("peer", "64x64/bf16", kFaster);
   peer.role = Role::kPeer;
