@@ -82,6 +82,8 @@ struct TimesOfCase {
   std::size_t fastest = 0;
 };
 std::vector<TimesOfCase> times_side_by_side(const ChallengeBoard& challenge);
+/// Challenges that have checks and no records; those of the harness itself are none.
+std::vector<std::string> without_cases(const DeviceBoard& device);
 /// Rows that should have passed: wrong, failed, timed out, out of memory.
 std::vector<const Row*> failures(const DeviceBoard& device);
 /// Skipped rows by implementation and reason, with how many cases it holds for.

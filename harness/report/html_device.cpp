@@ -74,19 +74,6 @@ std::string fact_value(const Fact& fact) {
   return folded(fact.value, "<ul>" + items + "</ul>");
 }
 
-/// Challenges that have checks and no records.
-std::vector<std::string> without_cases(const DeviceBoard& device) {
-  std::vector<std::string> names;
-  for (const Check& check : device.checks) {
-    const bool has_cases = std::any_of(device.challenges.begin(), device.challenges.end(),
-                                       [&](const auto& board) { return board.challenge == check.challenge; });
-    if (!has_cases && std::find(names.begin(), names.end(), check.challenge) == names.end()) {
-      names.push_back(check.challenge);
-    }
-  }
-  return names;
-}
-
 }  // namespace
 
 std::string environment_card(const DeviceBoard& device) {

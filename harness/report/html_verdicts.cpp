@@ -2,6 +2,8 @@
 // The page's first tables: a line a challenge, a line a point of the rubric.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "harness/report/format.hpp"
 #include "harness/report/html_parts.hpp"
 #include "harness/report/html_sections.hpp"
@@ -24,6 +26,20 @@ std::string verdict_row(const DeviceBoard& device, const ChallengeBoard& challen
          cell(or_dash(memory_range(challenge)), "figure") + cell(rows_text(verdict)) + "</tr>\n";
 }
 
+/// Leads to the first of its checks: a challenge without cases has a heading only where something is drawn.
+std::string checks_row(const DeviceBoard& device, const std::string& challenge) {
+  const ChallengeVerdict verdict = checks_verdict(device, challenge);
+  const auto first = std::find_if(device.checks.begin(), device.checks.end(),
+                                  [&](const Check& check) { return check.challenge == challenge; });
+  std::string dashes;
+  for (int column = 0; column < 4; ++column) {
+    dashes += cell("–", column == 1 ? "" : "figure");
+  }
+  return "<tr><td class=\"name\">" + link(anchor_of_check(device.device, *first), challenge) + "</td><td>" +
+         pill(verdict.word, verdict.tone) + "</td>" + dashes + cell("checks: " + rows_text(verdict)) +
+         "</tr>\n";
+}
+
 }  // namespace
 
 std::string contents(const Board& board) {
@@ -40,13 +56,16 @@ std::string contents(const Board& board) {
 std::string verdict_section(const Board& board) {
   std::string text;
   for (const DeviceBoard& device : board.devices) {
-    if (device.challenges.empty()) {
+    if (device.challenges.empty() && without_cases(device).empty()) {
       continue;
     }
     text += fmt::format("<tr class=\"case\"><th colspan=\"7\" scope=\"rowgroup\">{}</th></tr>\n",
                         escape_html(device.device.name));
     for (const ChallengeBoard& challenge : device.challenges) {
       text += verdict_row(device, challenge);
+    }
+    for (const std::string& challenge : without_cases(device)) {
+      text += checks_row(device, challenge);
     }
   }
   return text.empty()

@@ -89,6 +89,12 @@ std::string verdicts(const Board& board) {
                      or_dash(peer_range(challenge)), or_dash(memory_range(challenge)), rows_text(verdict)});
       ++challenges;
     }
+    for (const std::string& challenge : without_cases(device)) {
+      const ChallengeVerdict verdict = checks_verdict(device, challenge);
+      text += table_row(
+          {challenge, device.device.name, verdict.word, "–", "–", "–", "checks: " + rows_text(verdict)});
+      ++challenges;
+    }
   }
   return challenges == 0 ? "" : "## Verdicts\n\n" + text + "\n";
 }

@@ -10,7 +10,13 @@
 namespace assay::harness::report {
 namespace {
 
-/// Of each case the row of that role whose speedup is surest to be high.
+/// A row of current sources before a stale one, then the surer to be fast.
+bool speaks_before(const Row& a, const Row& b) {
+  return std::pair(!a.stale, a.headline()->speedup->ci_low) >
+         std::pair(!b.stale, b.headline()->speedup->ci_low);
+}
+
+/// Of each case the row of that role that speaks for it.
 std::map<std::string, const Row*> surest(const ChallengeBoard& challenge, Role role = Role::kCandidate) {
   std::map<std::string, const Row*> best;
   for (const Row& row : challenge.rows) {
@@ -19,7 +25,7 @@ std::map<std::string, const Row*> surest(const ChallengeBoard& challenge, Role r
       continue;
     }
     const Row*& kept = best[row.record.case_name];
-    if (kept == nullptr || timing->speedup->ci_low > kept->headline()->speedup->ci_low) {
+    if (kept == nullptr || speaks_before(row, *kept)) {
       kept = &row;
     }
   }
@@ -151,6 +157,18 @@ std::string peer_range(const ChallengeBoard& challenge) {
                                 ? fmt::format("{} in {}", ratio_text(*least), cases)
                                 : fmt::format("{} to {} in {}", ratio_text(*least), ratio_text(*most), cases);
   return behind == 0 ? range : fmt::format("{}, behind in {}", range, behind);
+}
+
+ChallengeVerdict checks_verdict(const DeviceBoard& device, const std::string& challenge) {
+  ChallengeVerdict verdict;
+  for (const Check& check : device.checks) {
+    if (check.challenge == challenge && check.outcome != "skipped") {
+      ++(check.outcome == "passed" ? verdict.verified : verdict.failed);
+    }
+  }
+  verdict.word = verdict.failed > 0 ? "wrong" : verdict.verified > 0 ? "verified" : "nothing ran";
+  verdict.tone = verdict.failed > 0 ? "bad" : "";
+  return verdict;
 }
 
 std::string or_dash(const std::string& text) {

@@ -16,7 +16,7 @@ struct ChallengeVerdict {
   std::string word;
   std::string tone;  ///< "good", "bad" or ""
   std::size_t better = 0, worse = 0,
-              unresolved = 0;  ///< cases, by their candidate of the highest lower bound
+              unresolved = 0;  ///< cases, by the candidate that speaks for each
   std::size_t verified = 0;    ///< candidates' rows that passed
   std::size_t failed = 0;      ///< candidates' rows that neither passed nor were skipped
   std::size_t stale = 0;       ///< candidates' rows
@@ -24,6 +24,8 @@ struct ChallengeVerdict {
   double lowest = 0, highest = 0;  ///< of those candidates' medians; 0 when none was timed
 };
 ChallengeVerdict challenge_verdict(const ChallengeBoard& challenge);
+/// The same for a challenge that has checks and no cases: checks count as rows.
+ChallengeVerdict checks_verdict(const DeviceBoard& device, const std::string& challenge);
 
 /// "1.33x to 2.10x over 13 cases"; empty when none was timed.
 std::string speedup_range(const ChallengeVerdict& verdict);

@@ -61,6 +61,26 @@ TEST(ChallengeVerdict, older_sources_are_said) {
   EXPECT_EQ(verdict.tone, "");
 }
 
+TEST(ChallengeVerdict, current_sources_speak_before_older_ones) {
+  const Board board = make_board(
+      {{timed("slower", "64x64/bf16", {1.2, 1.15, 1.25, 0.95, 64}), timed("faster", "64x64/bf16", kFaster)},
+       {}},
+      {}, {{{"example/copy", "faster"}, "newer sources"}});
+  const auto verdict = challenge_verdict(board.devices.at(0).challenges.at(0));
+  EXPECT_EQ(verdict.word, "better");
+  EXPECT_EQ(speedup_range(verdict), "1.20x in 1 case");
+}
+
+TEST(ChallengeVerdict, without_cases_checks_speak) {
+  Check passed = testing::check_with("one", "{}"), wrong = testing::check_with("two", "{}", "wrong");
+  passed.challenge = wrong.challenge = "example/step";
+  const Board board = make_board({{}, {passed, wrong}}, {}, {});
+  EXPECT_EQ(without_cases(board.devices.at(0)), std::vector<std::string>{"example/step"});
+  const auto verdict = checks_verdict(board.devices.at(0), "example/step");
+  EXPECT_EQ(verdict.word, "wrong");
+  EXPECT_EQ(rows_text(verdict), "1 passed, 1 did not");
+}
+
 TEST(ChallengeVerdict, baselines_and_peers_have_no_say) {
   Record peer = timed("peer", "64x64/bf16", kFaster);
   peer.role = Role::kPeer;
