@@ -67,6 +67,7 @@ dd details,td details{margin:0}dd summary,td summary{padding:0}dd summary{color:
 .command{user-select:all;background:var(--flat-soft);border-radius:4px;padding:1px 5px}
 td details[open]{min-width:260px}
 nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:10px 0 0;font-size:13.5px}a{color:var(--good)}:focus-visible{outline:2px solid var(--good);outline-offset:2px;border-radius:3px}
+@media (max-width:600px){main{padding:18px 12px 40px}dl{grid-template-columns:1fr;gap:0}dd{margin:0 0 6px}.chart{min-width:640px}}
 @media print{nav{display:none}:root{color-scheme:light}body{font-size:11px}main{max-width:none;padding:0}.scroll,figure{overflow:visible}
 table{min-width:0;font-size:9px}.chart{min-width:0}figure,.card,tr{break-inside:avoid}h2,h3{break-after:avoid}
 details:has(>figure,>ul)::details-content{content-visibility:visible;block-size:auto}}
