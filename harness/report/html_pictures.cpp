@@ -87,9 +87,15 @@ std::string memory_section(const ChallengeBoard& challenge) {
     cases += chart.empty() ? 0 : 1;
     charts += chart;
   }
-  return folded(fmt::format("Memory above inputs and outputs, {}: tensors, graph pool, outside torch",
-                            plural(cases, "case", "cases")),
-                charts);
+  constexpr const char* kLegend =
+      "<p class=\"note\"><span class=\"swatch tensors\"></span> tensors <span class=\"swatch pool\"></span> "
+      "graph "
+      "pool <span class=\"swatch outside\"></span> outside torch; each case on an axis of its own, from "
+      "0</p>";
+  return charts.empty()
+             ? ""
+             : folded(fmt::format("Memory above inputs and outputs, {}", plural(cases, "case", "cases")),
+                      kLegend + charts);
 }
 
 std::string history_section(const DeviceBoard& device, const ChallengeBoard& challenge) {

@@ -53,6 +53,7 @@ figure{margin:0 0 12px;background:var(--card);border:1px solid var(--line);borde
 .chart g path.interval{fill:none}.chart g.peer path.solid{fill:var(--bad)}.chart .limit{stroke:var(--ink);stroke-width:1.5;opacity:.7}
 .chart .leader{stroke:var(--line)}.chart text.end{text-anchor:end}
 .memory .tensors{fill:var(--fill)}.memory .pool{fill:var(--bad)}.memory .outside{fill:var(--flat)}
+.swatch{display:inline-block;width:11px;height:11px;margin-left:8px}.swatch.tensors{background:var(--fill)}.swatch.pool{background:var(--bad)}.swatch.outside{background:var(--flat)}
 .spark{display:block;width:220px;height:44px}.spark .ours{fill:var(--good);stroke:var(--good)}.spark .one{stroke:var(--bad);stroke-dasharray:3 2;fill:none}
 .chart text.start{text-anchor:start}.chart text.name.quiet{fill:var(--quiet)}.ulp0{fill:var(--track)}.ulp1{fill:color-mix(in srgb,var(--fill) 45%,var(--track))}.ulp2{fill:var(--fill)}
 .ulp3{fill:var(--good)}.ulp4{fill:color-mix(in srgb,var(--bad) 35%,var(--track))}.ulp5{fill:color-mix(in srgb,var(--bad) 65%,var(--track))}.ulp6{fill:var(--bad)}
