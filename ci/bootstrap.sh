@@ -7,9 +7,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() {
   cat <<EOF
-Usage: ci/bootstrap.sh [--cuda-from-wheels] [--with-clang]
+Usage: ci/bootstrap.sh [--cuda-from-wheels] [--with-clang] [--with-browser]
   --cuda-from-wheels  use the CUDA 13 compiler from Python wheels even where a toolkit is installed
   --with-clang        also install clang with libFuzzer (ci/fuzz.sh needs it)
+  --with-browser      also install Chromium (the test that opens the HTML scoreboard needs it, and skips without)
 Installs into $cache and writes $cache/env.sh for the other scripts.
 EOF
 }
@@ -21,6 +22,7 @@ for argument in "$@"; do
   case $argument in
     --cuda-from-wheels) cuda_from_wheels=yes ;;
     --with-clang) debian_packages+=(clang libclang-rt-14-dev) ;;
+    --with-browser) debian_packages+=(chromium fonts-dejavu-core) ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && die "expected one of the options above, found '$argument'" ;;
   esac

@@ -40,7 +40,7 @@ CurrentSources current_sources() {
 
 void write_board(const RecordFile& records, const std::string& folder) {
   const std::string markdown = scoreboard_markdown(records, rubrics(), current_sources());
-  const std::string html = scoreboard_html(records, rubrics(), current_sources());
+  const std::string html = scoreboard_html(records, rubrics(), current_sources(), pictures());
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)

@@ -68,7 +68,8 @@ std::vector<DeviceInfo> devices_of(const RecordFile& file) {
 }
 
 DeviceBoard device_board(const DeviceInfo& device, const RecordFile& file, const CurrentSources& current) {
-  DeviceBoard board{.device = device, .environment = {}, .challenges = {}, .checks = {}};
+  DeviceBoard board;
+  board.device = device;
   std::vector<Record> records;
   for (const Record& record : file.records) {
     if (device_key(record.device) == device_key(device)) {
@@ -85,6 +86,7 @@ DeviceBoard device_board(const DeviceInfo& device, const RecordFile& file, const
     sort_rows(challenge);
   }
   board.environment = environment_of(records, board.checks);
+  board.ceilings = ceilings_of(board.checks);
   return board;
 }
 
@@ -151,8 +153,11 @@ Board make_board(const RecordFile& file, const std::vector<Rubric>& rubrics, con
       board.rubrics.push_back(std::move(decided));
     }
   }
+  const std::vector<History> all = histories(file);
   for (const DeviceInfo& device : devices_of(latest)) {
     board.devices.push_back(device_board(device, latest, current));
+    std::copy_if(all.begin(), all.end(), std::back_inserter(board.devices.back().histories),
+                 [&](const History& history) { return device_key(history.device) == device_key(device); });
   }
   return board;
 }

@@ -2,10 +2,12 @@
 // The scoreboard before it has a form: what Markdown and HTML both show, decided once.
 #pragma once
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "harness/report/history.hpp"
 #include "harness/report/report.hpp"
 
 namespace assay::harness::report {
@@ -37,13 +39,16 @@ struct ChallengeBoard {
 
 struct Fact {
   std::string label, value;
+  std::vector<std::string> details = {};  ///< a line each, folded where the page can fold
 };
 
 struct DeviceBoard {
   DeviceInfo device;
   std::vector<Fact> environment;
+  std::map<std::string, double> ceilings;  ///< "copy_gbps" …, of the newest measurement
   std::vector<ChallengeBoard> challenges;
   std::vector<Check> checks;
+  std::vector<History> histories;  ///< of this device's rows
 };
 
 struct RubricBoard {
@@ -77,6 +82,8 @@ struct TimesOfCase {
   std::size_t fastest = 0;
 };
 std::vector<TimesOfCase> times_side_by_side(const ChallengeBoard& challenge);
+/// Challenges that have checks and no records; those of the harness itself are none.
+std::vector<std::string> without_cases(const DeviceBoard& device);
 /// Rows that should have passed: wrong, failed, timed out, out of memory.
 std::vector<const Row*> failures(const DeviceBoard& device);
 /// Skipped rows by implementation and reason, with how many cases it holds for.

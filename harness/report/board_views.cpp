@@ -107,6 +107,19 @@ std::vector<TimesOfCase> times_side_by_side(const ChallengeBoard& challenge) {
   return result;
 }
 
+std::vector<std::string> without_cases(const DeviceBoard& device) {
+  std::vector<std::string> names;
+  for (const Check& check : device.checks) {
+    const bool has_cases = std::any_of(device.challenges.begin(), device.challenges.end(),
+                                       [&](const auto& board) { return board.challenge == check.challenge; });
+    if (!has_cases && check.suite != "harness" &&
+        std::find(names.begin(), names.end(), check.challenge) == names.end()) {
+      names.push_back(check.challenge);
+    }
+  }
+  return names;
+}
+
 std::vector<const Row*> failures(const DeviceBoard& device) {
   std::vector<const Row*> rows;
   for (const ChallengeBoard& challenge : device.challenges) {

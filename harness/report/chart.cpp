@@ -14,8 +14,8 @@ namespace {
 
 // Columns of a case's chart, in user units (the SVG scales to the page).
 constexpr double kWidth = 1000, kRow = 26, kAxis = 22;
-constexpr double kRatioLeft = 235, kRatioRight = 565, kRatioText = 580;
-constexpr double kBarLeft = 815, kBarRight = 940, kBarText = 950;
+constexpr double kRatioLeft = 235, kRatioRight = 530, kRatioText = 544;
+constexpr double kBarLeft = 822, kBarRight = 947, kBarText = 954;
 
 double x_of(double ratio, const RatioScale& scale) {
   return kRatioLeft + (kRatioRight - kRatioLeft) * scale.position(ratio);

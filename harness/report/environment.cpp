@@ -10,6 +10,7 @@
 #include <set>
 
 #include "harness/report/format.hpp"
+#include "harness/report/notes.hpp"
 
 namespace assay::harness::report {
 namespace {
@@ -22,7 +23,8 @@ std::string joined(const std::vector<std::string>& parts, const char* separator)
 
 /// Distinct non-empty values, that of the newest record first.
 template <class Line>
-std::string distinct(std::vector<const Line*> lines, const std::function<std::string(const Line&)>& value) {
+std::vector<std::string> distinct(std::vector<const Line*> lines,
+                                  const std::function<std::string(const Line&)>& value) {
   std::stable_sort(lines.begin(), lines.end(),
                    [](const Line* a, const Line* b) { return a->provenance.utc > b->provenance.utc; });
   std::vector<std::string> values;
@@ -32,7 +34,7 @@ std::string distinct(std::vector<const Line*> lines, const std::function<std::st
       values.push_back(found);
     }
   }
-  return joined(values, ", ");
+  return values;
 }
 
 std::optional<Json> evidence_of(const std::vector<Check>& checks, std::string_view name) {
@@ -99,31 +101,80 @@ std::string clocks_text(const std::vector<Check>& checks) {
   return "";
 }
 
-std::string clock_notes_text(const std::vector<Record>& records) {
-  std::set<std::string> notes;
-  std::size_t timings = 0;
+/// "209 of 612 timings, mostly: …", a line for each kind of note.
+Fact notes_fact(const std::vector<Record>& records) {
+  std::vector<std::vector<std::string>> notes;
   for (const Record& record : records) {
     if (const auto* passed = std::get_if<Passed>(&record.outcome)) {
       for (const Timing& timing : passed->timings) {
-        timings += timing.notes.empty() ? 0 : 1;
-        notes.insert(timing.notes.begin(), timing.notes.end());
+        notes.push_back(timing.notes);
       }
     }
   }
-  if (timings == 0) {
-    return "";
+  const auto noted = std::count_if(notes.begin(), notes.end(), [](const auto& of) { return !of.empty(); });
+  Fact fact{.label = "Notes on timings", .value = ""};
+  const std::vector<NoteKind> kinds = kinds_of_notes(notes);
+  if (!kinds.empty()) {
+    fact.value = fmt::format("{} of {}, mostly: {}", noted, plural(notes.size(), "timing", "timings"),
+                             kinds.front().text);
   }
-  return fmt::format("{}: {}", plural(timings, "timing", "timings"),
-                     joined({notes.begin(), notes.end()}, "; "));
+  for (const NoteKind& kind : kinds) {
+    fact.details.push_back(fmt::format("{} in {}", kind.text, plural(kind.timings, "timing", "timings")));
+  }
+  return fact;
 }
 
-std::string peers_text(const std::vector<const Record*>& records) {
-  return distinct<Record>(records, [](const Record& record) {
-    return record.version.empty() ? std::string() : record.implementation + ": " + record.version;
-  });
+/// "bitsandbytes 0.50.2" of a version that names its package, else the implementation's name before it.
+std::string package_of(const std::string& implementation, const std::string& version) {
+  return version.find(' ') == std::string::npos ? implementation + " " + version : version;
+}
+
+/// Packages once; which peer is of which, a line each.
+Fact peers_fact(std::vector<const Record*> records) {
+  std::stable_sort(records.begin(), records.end(),
+                   [](const Record* a, const Record* b) { return a->provenance.utc > b->provenance.utc; });
+  std::set<std::string> packages, lines;
+  for (const Record* record : records) {
+    if (record->version.empty()) {
+      continue;
+    }
+    lines.insert(record->implementation + ": " + record->version);
+    std::string rest = record->version;
+    for (std::size_t end = rest.find(", "); end != std::string::npos; end = rest.find(", ")) {
+      packages.insert(package_of(record->implementation, rest.substr(0, end)));
+      rest = rest.substr(end + 2);
+    }
+    packages.insert(package_of(record->implementation, rest));
+  }
+  return {.label = "Peers",
+          .value = joined({packages.begin(), packages.end()}, ", "),
+          .details = {lines.begin(), lines.end()}};
+}
+
+/// The newest value; all of them, newest first, as details where there are more.
+Fact newest_fact(const char* label, const std::vector<const Record*>& lines,
+                 const std::function<std::string(const Record&)>& value) {
+  const std::vector<std::string> values = distinct<Record>(lines, value);
+  Fact fact{.label = label, .value = values.empty() ? "" : values.front()};
+  if (values.size() > 1) {
+    fact.value += fmt::format(" and {} before", values.size() - 1);
+    fact.details = values;
+  }
+  return fact;
 }
 
 }  // namespace
+
+std::map<std::string, double> ceilings_of(const std::vector<Check>& checks) {
+  std::map<std::string, double> ceilings;
+  const Json evidence = evidence_of(checks, "ceilings").value_or(Json::object());
+  for (const auto& [name, value] : evidence.items()) {
+    if (value.is_number()) {
+      ceilings[name] = value.get<double>();
+    }
+  }
+  return ceilings;
+}
 
 std::vector<Fact> environment_of(const std::vector<Record>& records, const std::vector<Check>& checks) {
   std::vector<const Record*> lines;
@@ -131,13 +182,16 @@ std::vector<Fact> environment_of(const std::vector<Record>& records, const std::
     lines.push_back(&record);
   }
   std::vector<Fact> facts;
-  const auto add = [&](const char* label, const std::string& value) {
-    if (!value.empty()) {
-      facts.push_back({label, value});
+  const auto add_fact = [&](Fact fact) {
+    if (!fact.value.empty()) {
+      facts.push_back(std::move(fact));
     }
   };
+  const auto add = [&](const char* label, const std::string& value) {
+    add_fact({.label = label, .value = value});
+  };
   const auto add_distinct = [&](const char* label, const std::function<std::string(const Record&)>& value) {
-    add(label, distinct<Record>(lines, value));
+    add(label, joined(distinct<Record>(lines, value), ", "));
   };
   add_distinct("Device", [](const Record& r) {
     const std::string memory = r.device.memory_bytes > 0
@@ -152,7 +206,7 @@ std::vector<Fact> environment_of(const std::vector<Record>& records, const std::
   add_distinct("Driver", [](const Record& r) { return r.device.driver; });
   add_distinct("CUDA", [](const Record& r) { return r.device.cuda_runtime; });
   add_distinct("torch", [](const Record& r) { return r.device.torch; });
-  add("Peers", peers_text(lines));
+  add_fact(peers_fact(lines));
   if (const auto ceilings = evidence_of(checks, "ceilings")) {
     add("Ceilings measured", ceilings_text(*ceilings));
   }
@@ -161,12 +215,12 @@ std::vector<Fact> environment_of(const std::vector<Record>& records, const std::
     add("Smallest effect resolved", detectable_text(*noise));
   }
   add("Clocks", clocks_text(checks));
-  add("Clock notes", clock_notes_text(records));
+  add_fact(notes_fact(records));
   add_distinct("Code ran as", [](const Record& r) {
     return r.target_mode.empty() ? r.target_arch : r.target_arch + " " + r.target_mode;
   });
-  add_distinct("Commit", [](const Record& r) { return r.provenance.commit; });
-  add_distinct("Measured", [](const Record& r) { return r.provenance.utc.substr(0, 10); });
+  add_fact(newest_fact("Commit", lines, [](const Record& r) { return short_commit(r.provenance.commit); }));
+  add_fact(newest_fact("Measured", lines, [](const Record& r) { return r.provenance.utc.substr(0, 10); }));
   return facts;
 }
 

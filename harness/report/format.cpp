@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace assay::harness::report {
@@ -88,6 +89,12 @@ std::string count_text(std::int64_t count) {
 
 std::string plural(std::size_t count, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+std::string short_commit(const std::string& commit) {
+  constexpr std::size_t kDigits = 9;
+  const std::size_t dash = commit.find('-');
+  return commit.substr(0, std::min(dash, kDigits)) + (dash == std::string::npos ? "" : commit.substr(dash));
 }
 
 std::string escape_html(std::string_view text) {

@@ -21,6 +21,9 @@ std::string count_text(std::int64_t count);           ///< "58 720 256"
 std::string plural(std::size_t count, std::string_view one,
                    std::string_view many);  ///< "1 record", "3 records"
 
+/// Nine digits of a commit, "-dirty" kept.
+std::string short_commit(const std::string& commit);
+
 /// Text inside HTML elements and attributes.
 std::string escape_html(std::string_view text);
 /// Text inside a Markdown table cell: pipes, line ends and HTML cannot break out of it.

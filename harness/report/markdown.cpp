@@ -7,6 +7,7 @@
 
 #include "harness/report/board.hpp"
 #include "harness/report/format.hpp"
+#include "harness/report/verdicts.hpp"
 
 namespace assay::harness {
 namespace report {
@@ -73,6 +74,29 @@ std::string environment(const Board& board) {
     text += table_row(cells);
   }
   return text + "\n";
+}
+
+std::string verdicts(const Board& board) {
+  std::string text = table_head({"Challenge", "Device", "Verdict", "Speedup, medians",
+                                 "Over the fastest peer", "VRAM over the baseline's", "Candidates' rows"},
+                                {3, 4, 5});
+  std::size_t challenges = 0;
+  for (const DeviceBoard& device : board.devices) {
+    for (const ChallengeBoard& challenge : device.challenges) {
+      const ChallengeVerdict verdict = challenge_verdict(challenge);
+      text +=
+          table_row({challenge.challenge, device.device.name, verdict.word, or_dash(speedup_range(verdict)),
+                     or_dash(peer_range(challenge)), or_dash(memory_range(challenge)), rows_text(verdict)});
+      ++challenges;
+    }
+    for (const std::string& challenge : without_cases(device)) {
+      const ChallengeVerdict verdict = checks_verdict(device, challenge);
+      text += table_row(
+          {challenge, device.device.name, verdict.word, "–", "–", "–", "checks: " + rows_text(verdict)});
+      ++challenges;
+    }
+  }
+  return challenges == 0 ? "" : "## Verdicts\n\n" + text + "\n";
 }
 
 std::string rubric_table(const RubricBoard& rubric) {
@@ -175,7 +199,7 @@ std::string device_section(const DeviceBoard& device) {
 std::string scoreboard_markdown(const RecordFile& records, const std::vector<Rubric>& rubrics,
                                 const CurrentSources& current) {
   const report::Board board = report::make_board(records, rubrics, current);
-  std::string text = report::headline(board) + report::environment(board);
+  std::string text = report::headline(board) + report::verdicts(board) + report::environment(board);
   for (const report::RubricBoard& rubric : board.rubrics) {
     text += report::rubric_table(rubric);
   }

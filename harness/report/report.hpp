@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/record/record.hpp"
+#include "harness/report/pictures.hpp"
 
 namespace assay::harness {
 
@@ -27,6 +28,8 @@ struct RubricLine {
     std::string proof;  ///< which record or check, in words with its figure
   };
   std::function<Decision(const RecordFile&, const CurrentSources&)> decide;
+  /// What decides it, "challenge/checks/name" or a challenge; where empty, what the proof names leads to it.
+  std::string evidence = {};
 };
 struct Rubric {
   std::string suite, title;
@@ -36,7 +39,7 @@ struct Rubric {
 std::string scoreboard_markdown(const RecordFile& records, const std::vector<Rubric>& rubrics,
                                 const CurrentSources& current);
 std::string scoreboard_html(const RecordFile& records, const std::vector<Rubric>& rubrics,
-                            const CurrentSources& current);
+                            const CurrentSources& current, const std::vector<Picture>& pictures = {});
 
 enum class RowVerdict { kBetter, kWorse, kSame, kNotResolved, kMissing, kNew };
 struct ComparedRow {

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page is computed: points, statuses, tables and marks follow from records, in Markdown and in HTML
-// alike.
+// The page is computed: points, statuses, tables and marks follow from records.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
-
 #include "harness/record/testing.hpp"
 #include "harness/report/board.hpp"
+#include "harness/report/example_board.hpp"
 #include "harness/report/report.hpp"
 
 namespace assay::harness {
 namespace {
 
+using report::baseline_record;
+using report::example_file;
+using report::example_rubric;
+using report::on_cpu;
 using testing::check_with;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -20,80 +22,9 @@ using ::testing::Not;
 using testing::passed;
 using testing::passed_record;
 using testing::record_with;
-using Status = RubricLine::Status;
-
-RubricLine fixed(const std::string& text, int points, Status status, int counted) {
-  return {text, points, [=](const RecordFile&, const CurrentSources&) {
-            return RubricLine::Decision{status, counted, "because of " + text};
-          }};
-}
-
-/// Earns its point from any GPU record.
-RubricLine needs_gpu() {
-  return {"needs a GPU", 2, [](const RecordFile& file, const CurrentSources&) {
-            for (const Record& record : file.records) {
-              if (record.device.kind == DeviceKind::kCuda) {
-                return RubricLine::Decision{Status::kEarned, 2, record.device.name};
-              }
-            }
-            return RubricLine::Decision{Status::kOpen, 0, "no record from a GPU"};
-          }};
-}
-
-Rubric example_rubric() {
-  return {"example",
-          "Example part",
-          {fixed("first", 3, Status::kEarned, 3), fixed("second", 2, Status::kLost, 0),
-           fixed("third", -3, Status::kEarned, 0), fixed("fourth", 1, Status::kLost, -1), needs_gpu()}};
-}
-
-Record baseline_record() {
-  Record record = passed_record("plain");
-  record.role = Role::kBaseline;
-  passed(record).timings = {testing::baseline_timing(1500)};
-  return record;
-}
-
-Record on_cpu(Record record) {
-  record.device = testing::small_cpu();
-  record.target_arch = record.device.arch;
-  record.target_mode = "cpu";
-  return record;
-}
-
-RecordFile example_file() {
-  return {
-      {passed_record(), baseline_record()},
-      {check_with("ceilings",
-                  R"({"copy_gbps":3002.2,"matmul_bf16_tflops":790,"clocks":"1980 MHz, no throttling"})"),
-       check_with("noise", R"({"trials":40,"fraction_resolved":0.025,"minimum_detectable_percent":0.41})")}};
-}
 
 std::string markdown(const RecordFile& file, const CurrentSources& current = {}) {
   return scoreboard_markdown(file, {example_rubric()}, current);
-}
-std::string html(const RecordFile& file, const CurrentSources& current = {}) {
-  return scoreboard_html(file, {example_rubric()}, current);
-}
-
-/// Every element is closed in order; void elements excepted.
-bool tags_balance(const std::string& page) {
-  std::vector<std::string> open;
-  const std::regex tag(R"(<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*?)(/?)>)");
-  for (auto it = std::sregex_iterator(page.begin(), page.end(), tag); it != std::sregex_iterator(); ++it) {
-    const std::string name = (*it)[2];
-    if (name == "meta" || name == "br" || (*it)[4] == "/") {
-      continue;
-    }
-    if ((*it)[1] != "/") {
-      open.push_back(name);
-    } else if (open.empty() || open.back() != name) {
-      return false;
-    } else {
-      open.pop_back();
-    }
-  }
-  return open.empty();
 }
 
 TEST(Board, totals_are_sums_of_decided_points) {
@@ -157,12 +88,27 @@ TEST(Markdown, shows_a_case_with_everything_that_was_measured) {
 
 TEST(Markdown, environment_strip_holds_machine_ceilings_noise_and_clocks) {
   const std::string page = markdown(example_file());
-  for (const char* row :
-       {"| Driver | 580.159.04 |", "| CUDA | 13.0 |", "| torch | 2.11.0 |", "copy 3002 GB/s, bf16 matmul 790",
-        "| A/A noise | 1 of 40 same-against-same", "| Smallest effect resolved | 0.41 % |",
-        "| Clocks | 1980 MHz, no throttling |", "| Commit | 0123abcd |", "| Peers | fused: 1.2"}) {
+  for (const char* row : {"| Driver | 580.159.04 |", "| CUDA | 13.0 |", "| torch | 2.11.0 |",
+                          "copy 3002 GB/s, bf16 matmul 790", "| A/A noise | 1 of 40 same-against-same",
+                          "| Smallest effect resolved | 0.41 % |", "| Clocks | 1980 MHz, no throttling |",
+                          "| Commit | 0123abcd |", "| Peers | fused 1.2, plain 1.2 |"}) {
     EXPECT_THAT(page, HasSubstr(row));
   }
+}
+
+TEST(Markdown, notes_of_many_timings_are_one_short_row) {
+  RecordFile file = example_file();
+  passed(file.records[0]).timings[0].notes = {"SM clock moved between 1305 and 1950 MHz during timing"};
+  passed(file.records[0]).timings[1].notes = {"SM clock moved between 1755 and 1980 MHz during timing"};
+  EXPECT_THAT(markdown(file), HasSubstr("| Notes on timings | 2 of 3 timings, mostly: SM clock moved between "
+                                        "1305–1755 and 1950–1980 MHz during timing |"));
+}
+
+TEST(Markdown, says_a_word_a_challenge) {
+  EXPECT_THAT(markdown(example_file()),
+              HasSubstr("| example/copy | NVIDIA H100 80GB HBM3 | better | 1.50x in 1 "
+                        "case | – | 0.25x | 1 passed |"));
+  EXPECT_THAT(markdown({}), Not(HasSubstr("Verdicts")));
 }
 
 TEST(Markdown, side_by_side_marks_the_fastest) {
@@ -227,42 +173,6 @@ TEST(Markdown, no_records_give_an_honest_page) {
 
 TEST(Markdown, is_the_same_for_the_same_records) {
   EXPECT_EQ(markdown(example_file()), markdown(example_file()));
-}
-
-TEST(Html, is_one_balanced_page_that_loads_nothing) {
-  const std::string page = html(example_file());
-  EXPECT_TRUE(tags_balance(page));
-  EXPECT_THAT(page, Not(HasSubstr("http")));
-  EXPECT_THAT(page, Not(HasSubstr("<script")));
-  EXPECT_THAT(page, HasSubstr("prefers-color-scheme:dark"));
-}
-
-TEST(Html, says_what_the_markdown_says) {
-  const std::string page = html(example_file());
-  for (const char* text :
-       {"4 <small>of 8 points</small>", "because of fourth", "1.50x [1.45, 1.55]", "96.7 % of copy rate",
-        "wall 1.20x [1.15, 1.25]", "0 of 4\u202f096 differ", "1980 MHz, no throttling"}) {
-    EXPECT_THAT(page, HasSubstr(text));
-  }
-}
-
-TEST(Html, text_of_records_cannot_become_markup) {
-  RecordFile file{{record_with(Failed{"<script>alert(1)</script>"})}, {}};
-  file.records[0].device.name = "<b>GPU</b>";
-  file.records[0].implementation = "a'\"<i>";
-  const std::string page = html(file);
-  EXPECT_TRUE(tags_balance(page));
-  EXPECT_THAT(page, Not(HasSubstr("<script")));
-  EXPECT_THAT(page, Not(HasSubstr("<b>GPU")));
-  EXPECT_THAT(page, Not(HasSubstr("<i>")));
-}
-
-TEST(Html, many_cases_fold_behind_the_first) {
-  RecordFile file;
-  for (int i = 0; i < 12; ++i) {
-    file.records.push_back(passed_record("fused", std::to_string(i) + "x64/bf16"));
-  }
-  EXPECT_THAT(html(file), HasSubstr("<summary>4 cases more</summary>"));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ h1{font-size:28px;margin:0 0 4px;letter-spacing:-.01em}h2{font-size:21px;margin:
 h3{font-size:16px;margin:26px 0 10px}h4{font-size:13px;margin:0 0 2px;font-weight:600;font-family:ui-monospace,"DejaVu Sans Mono",monospace}
 p{margin:6px 0}.quiet,.note{color:var(--quiet)}.note{font-size:13px}
 code{font:12.5px ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr));gap:14px;margin:18px 0}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));align-items:start;gap:14px;margin:18px 0}
 .scores{grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr))}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px;min-width:0}
 .card .big{font-size:34px;font-weight:650;line-height:1.15;font-variant-numeric:tabular-nums}
@@ -34,7 +34,7 @@ th,td{text-align:left;padding:7px 10px;border-top:1px solid var(--line);vertical
 thead th{border-top:0;color:var(--quiet);font-weight:500;vertical-align:bottom}
 td.figure,th.figure{text-align:right}td.figure{white-space:nowrap}td.name{white-space:nowrap;font-weight:550}
 tr.case th{background:color-mix(in srgb,var(--track) 45%,transparent);font:600 12.5px ui-monospace,"DejaVu Sans Mono",monospace}
-td.lines{white-space:pre}td.share{text-align:right}thead th{overflow-wrap:anywhere;min-width:64px}.against{color:var(--quiet);font-weight:400;margin-left:10px}
+td.lines{white-space:pre}td.share{text-align:right}thead th{overflow-wrap:anywhere;min-width:78px}.against{color:var(--quiet);font-weight:400;margin-left:10px}
 td.fastest{font-weight:700;color:var(--good)}
 .pill{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12px;white-space:nowrap;background:var(--flat-soft);color:var(--ink)}
 .pill.good{background:var(--good-soft);color:var(--good)}.pill.bad{background:var(--bad-soft);color:var(--bad)}
@@ -48,7 +48,30 @@ figure{margin:0 0 12px;background:var(--card);border:1px solid var(--line);borde
 .chart .better{stroke:var(--good);fill:var(--good)}.chart .worse{stroke:var(--bad);fill:var(--bad)}
 .chart .unresolved{stroke:var(--flat);fill:var(--card)}.chart text.better,.chart text.worse,.chart text.unresolved{stroke:none}
 .chart .track{fill:var(--track)}.chart .fill{fill:var(--fill)}
+.chart .solid{fill:inherit}.chart .ours{stroke:var(--good);fill:var(--good)}.chart .peer{stroke:var(--bad);fill:var(--bad)}
+.chart .baseline{stroke:var(--flat);fill:var(--flat)}.chart text.ours,.chart text.peer,.chart text.baseline{stroke:none}
+.chart g path.interval{fill:none}.chart g.peer path.solid{fill:var(--bad)}.chart .limit{stroke:var(--ink);stroke-width:1.5;opacity:.7}
+.chart .leader{stroke:var(--line)}.chart text.end{text-anchor:end}
+.memory .tensors{fill:var(--fill)}.memory .pool{fill:var(--bad)}.memory .outside{fill:var(--flat)}
+.swatch{display:inline-block;width:11px;height:11px;margin-left:8px}.swatch.tensors{background:var(--fill)}.swatch.pool{background:var(--bad)}.swatch.outside{background:var(--flat)}
+.spark{display:block;width:220px;height:44px}.spark .ours{fill:var(--good);stroke:var(--good)}.spark .one{stroke:var(--bad);stroke-dasharray:3 2;fill:none}
+.chart text.start{text-anchor:start}.chart text.name.quiet{fill:var(--quiet)}.ulp0{fill:var(--track)}.ulp1{fill:color-mix(in srgb,var(--fill) 45%,var(--track))}.ulp2{fill:var(--fill)}
+.ulp3{fill:var(--good)}.ulp4{fill:color-mix(in srgb,var(--bad) 35%,var(--track))}.ulp5{fill:color-mix(in srgb,var(--bad) 65%,var(--track))}.ulp6{fill:var(--bad)}
+.sweeps{display:flex;flex-wrap:wrap;gap:14px;margin:0 0 12px}.sweep{margin:0}.sweep table{min-width:0;width:auto}.sweep th{font-weight:500;white-space:nowrap}
+.sweep td,.sweep th{padding:5px 9px;border:1px solid var(--line)}.heat{text-align:right}
+.faster0{background:var(--flat-soft)}.faster1{background:color-mix(in srgb,var(--good) 14%,var(--card))}
+.faster2{background:color-mix(in srgb,var(--good) 32%,var(--card))}.faster3{background:color-mix(in srgb,var(--good) 52%,var(--card))}
+.slower1{background:color-mix(in srgb,var(--bad) 14%,var(--card))}.slower2{background:color-mix(in srgb,var(--bad) 32%,var(--card))}
+.slower3{background:color-mix(in srgb,var(--bad) 52%,var(--card))}tr:target,h3:target{outline:2px solid var(--good);outline-offset:2px}
 details{margin:0 0 12px}summary{cursor:pointer;color:var(--quiet);padding:4px 0}
+dd details,td details{margin:0}dd summary,td summary{padding:0}dd summary{color:var(--ink)}dd ul{padding-left:16px;color:var(--quiet)}
+.command{user-select:all;background:var(--flat-soft);border-radius:4px;padding:1px 5px}
+td details[open]{min-width:260px}
+nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:10px 0 0;font-size:13.5px}a{color:var(--good)}:focus-visible{outline:2px solid var(--good);outline-offset:2px;border-radius:3px}
+@media (max-width:600px){main{padding:18px 12px 40px}dl{grid-template-columns:1fr;gap:0}dd{margin:0 0 6px}.chart{min-width:640px}}
+@media print{nav{display:none}:root{color-scheme:light}body{font-size:11px}main{max-width:none;padding:0}.scroll,figure{overflow:visible}
+table{min-width:0;font-size:9px}.chart{min-width:0}figure,.card,tr{break-inside:avoid}h2,h3{break-after:avoid}
+details:has(>figure,>ul)::details-content{content-visibility:visible;block-size:auto}}
 )css";
 
 }  // namespace assay::harness::report

@@ -87,8 +87,9 @@ harness::Rubric rubric() {
       {"At most half the memory of full logits (peak above inputs and gradients)", 2, half_the_memory});
   lines.push_back({"The upcast to f32 was removed (voids what stands above)", -2,
                    voiding(lines, "f32_upcast", {"upcast_in_every_chunk"}, 0)});
-  lines.push_back({"Cross entropy works: loss and gradients in f16 and bf16", 1, cross_entropy_works});
-  lines.push_back({"Other functions work: at least six", 1, other_functions_work});
+  lines.push_back({"Cross entropy works: loss and gradients in f16 and bf16", 1, cross_entropy_works,
+                   "backprop/cross_entropy"});
+  lines.push_back({"Other functions work: at least six", 1, other_functions_work, "backprop/token_logprob"});
   lines.push_back({"Gradients are hard-coded (voids what stands above)", -4,
                    voiding(lines, "gradients_from_autograd", {"through_autograd"}, 0)});
   lines.push_back({"Dynamic chunk sizes, by rows, bytes and free memory", 1,
@@ -98,7 +99,7 @@ harness::Rubric rubric() {
                    }});
   lines.push_back({"Llama-1B training loss matches (else voids what stands above)", 1,
                    voiding(lines, "llama_training", {"llama_1b", "loss_matches", "loss_fell"}, 1)});
-  lines.push_back({"GRPO works", 4, grpo_works});
+  lines.push_back({"GRPO works", 4, grpo_works, "backprop/grpo"});
   return rubric;
 }
 

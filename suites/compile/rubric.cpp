@@ -108,17 +108,23 @@ Decision decide(const RecordFile& file, const CurrentSources& current, const Wan
   }
 }
 
+std::string hf_llama_path() {
+  return std::string(kTorchCompile) + "/checks/" + kHfLlama;
+}
+
 /// Points for what holds.
 harness::RubricLine bonus(std::string text, int points, Wanted wanted) {
-  return {std::move(text), points, [=](const RecordFile& file, const CurrentSources& now) {
-            return decide(file, now, wanted, points, 0);
-          }};
+  return {
+      std::move(text), points,
+      [=](const RecordFile& file, const CurrentSources& now) { return decide(file, now, wanted, points, 0); },
+      hf_llama_path()};
 }
 /// Points lost where it does not hold.
 harness::RubricLine penalty(std::string text, int points, Wanted wanted) {
-  return {std::move(text), points, [=](const RecordFile& file, const CurrentSources& now) {
-            return decide(file, now, wanted, 0, points);
-          }};
+  return {
+      std::move(text), points,
+      [=](const RecordFile& file, const CurrentSources& now) { return decide(file, now, wanted, 0, points); },
+      hf_llama_path()};
 }
 /// The check of what was tried and chosen: a table with something to choose from, kept on disk, and no search
 /// after warm-up over 200 mixes of lengths.
@@ -148,11 +154,12 @@ Decision decide_products(const RecordFile& file, const CurrentSources& current, 
   }
 }
 harness::RubricLine products_line(std::string text, int points, int earned, int lost) {
-  return {.text = std::move(text),
-          .points = points,
-          .decide = [=](const RecordFile& file, const CurrentSources& current) {
-            return decide_products(file, current, earned, lost);
-          }};
+  return {
+      .text = std::move(text),
+      .points = points,
+      .decide = [=](const RecordFile& file,
+                    const CurrentSources& current) { return decide_products(file, current, earned, lost); },
+      .evidence = std::string(kTrainingStep) + "/checks/" + kProducts};
 }
 
 harness::RubricLine flex_attention_line() {
