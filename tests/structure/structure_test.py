@@ -22,7 +22,7 @@ MAY_INCLUDE = {
 # The only rooms about tensors. Device code never is (see test_device_code_knows_no_torch).
 TORCH_ROOMS = (
     "kernels/torch/", "kernels/backprop/autograd/", "kernels/compile/eager/", "reference/backprop/eager/",
-    "reference/compile/eager/", "reference/attention/eager/", "reference/llama/", "suites/backprop/", "suites/compile/",
+    "reference/compile/eager/", "reference/attention/eager/", "reference/llama/", "suites/backprop/", "suites/compile/", "suites/conformance/",
     "tests/llama/", "tests/compile/", "harness/memory/",
 )
 TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|caffe2)/')
