@@ -83,15 +83,21 @@ Tensor weight_gradient(const LastLayer& layer) {
       ours::linear_cross_entropy(layer.hidden, layer.head(), layer.labels, {}, {.chunks = {.rows = kChunk}});
   return gradients(loss, {layer.weight}).front();
 }
-/// Chunks are added up in the weight's own 16 bits.
-Tensor weight_gradient_in_16_bits(const LastLayer& layer) {
-  Tensor sum = at::zeros(layer.weight.sizes(), layer.weight.scalar_type());
+Tensor weight_gradient_summed_in(at::ScalarType type, const LastLayer& layer) {
+  Tensor sum = at::zeros(layer.weight.sizes(), type);
   for (std::int64_t row = 0; row < layer.hidden.size(0); row += kChunk) {
     const Tensor logits = layer.hidden.narrow(0, row, kChunk).mm(layer.weight.t()).to(at::kFloat);
     const Tensor loss = at::cross_entropy_loss(logits, layer.labels.narrow(0, row, kChunk)) * kChunk;
-    sum = sum.add(gradients(loss, {layer.weight}).front());
+    sum = sum.add(gradients(loss, {layer.weight}).front().to(type));
   }
   return sum.div(layer.hidden.size(0));
+}
+/// Chunks are added up in the weight's own 16 bits.
+Tensor weight_gradient_in_16_bits(const LastLayer& layer) {
+  return weight_gradient_summed_in(layer.weight.scalar_type(), layer);
+}
+Tensor weight_gradient_in_f32(const LastLayer& layer) {
+  return weight_gradient_summed_in(at::kFloat, layer);
 }
 
 Tensor exact_weight_gradient(const LastLayer& layer) {
@@ -110,15 +116,22 @@ void many_chunks_add_up(const WeightGradient& of) {
 
 // ---- words of small probability
 
-/// Gradients of the logits below 2^-12 are taken for zero.
-Tensor filtered_weight_gradient(const LastLayer& layer) {
+Tensor weight_gradient_from(double least, const LastLayer& layer) {
   const Tensor p = at::softmax(layer.logits().detach(), 1);
   const Tensor target = at::zeros(p.sizes(), p.options()).scatter(1, layer.labels.unsqueeze(1), 1.0);
   const Tensor gradient = p.sub(target);
-  return gradient.masked_fill(gradient.abs().lt(1.0 / 4096), 0.0)
+  return gradient.masked_fill(gradient.abs().lt(least), 0.0)
       .t()
       .mm(layer.hidden.detach())
       .div(layer.hidden.size(0));
+}
+
+/// Gradients of the logits below 2^-12 are taken for zero.
+Tensor filtered_weight_gradient(const LastLayer& layer) {
+  return weight_gradient_from(1.0 / 4096, layer);
+}
+Tensor weight_gradient_of_all(const LastLayer& layer) {
+  return weight_gradient_from(0.0, layer);
 }
 
 void every_word_gets_its_gradient(const WeightGradient& of) {
@@ -133,18 +146,19 @@ void every_word_gets_its_gradient(const WeightGradient& of) {
 }  // namespace
 
 std::vector<Defect> cross_entropy_defects() {
-  return {defect({"linkedin/Liger-Kernel", 243, "the fused layer takes label smoothing and does not apply it",
-                  kLinearLosses},
-                 smoothed, never_smoothed, smoothing_is_applied),
-          defect({"linkedin/Liger-Kernel", 968,
-                  "without a reduction every row gets the first row's upstream gradient", kLinearLosses},
-                 rows_of, rows_with_one_upstream, every_row_has_its_upstream),
-          defect({"linkedin/Liger-Kernel", 512, "dW is summed over chunks in bf16 and training diverges",
-                  kLinearLosses},
-                 weight_gradient, weight_gradient_in_16_bits, many_chunks_add_up),
-          defect({"apple/ml-cross-entropy", 14, "dW of words of small probability is filtered away",
-                  kLinearLosses},
-                 weight_gradient, filtered_weight_gradient, every_word_gets_its_gradient)};
+  return {
+      defect({"linkedin/Liger-Kernel", 243, "the fused layer takes label smoothing and does not apply it",
+              kLinearLosses},
+             smoothed, never_smoothed, smoothing_is_applied),
+      defect({"linkedin/Liger-Kernel", 968,
+              "without a reduction every row gets the first row's upstream gradient", kLinearLosses},
+             rows_of, rows_with_one_upstream, every_row_has_its_upstream),
+      defect({"linkedin/Liger-Kernel", 512, "dW is summed over chunks in bf16 and training diverges",
+              kLinearLosses},
+             weight_gradient, weight_gradient_in_16_bits, many_chunks_add_up, weight_gradient_in_f32),
+      defect(
+          {"apple/ml-cross-entropy", 14, "dW of words of small probability is filtered away", kLinearLosses},
+          weight_gradient, filtered_weight_gradient, every_word_gets_its_gradient, weight_gradient_of_all)};
 }
 
 }  // namespace assay::suites::conformance

@@ -22,6 +22,13 @@ std::string judge(const Defect& defect, const harness::DeviceFacts& facts) {
     throw std::runtime_error(std::string("ours was rejected: ") + error.what());
   }
   try {
+    if (defect.mended)
+      defect.mended();
+  } catch (const std::exception& error) {
+    throw std::runtime_error(std::string("the mutant is rejected without its fault as well: ") +
+                             error.what());
+  }
+  try {
     defect.mutant();
   } catch (const Rejected& rejected) {
     return nlohmann::ordered_json{{"project", defect.report.project},

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -33,6 +34,9 @@ struct Report {
 struct Defect {
   Report report;
   std::function<void()> ours, mutant;  ///< the same check about either
+  /// The same check about the mutant without its fault, which must be accepted: nothing else is wrong with
+  /// it. Null where the mutant is ours with the fault around it.
+  std::function<void()> mended = nullptr;
   bool needs_gpu = false;
 
   std::string name() const;  ///< "bitsandbytes-2067"
@@ -40,15 +44,19 @@ struct Defect {
 
 template <class Subject>
 Defect defect(const Report& report, std::type_identity_t<Subject> ours, std::type_identity_t<Subject> mutant,
-              void (*check)(const Subject&)) {
-  return {.report = report,
-          .ours = [ours = std::move(ours), check] { check(ours); },
-          .mutant = [mutant = std::move(mutant), check] { check(mutant); }};
+              void (*check)(const Subject&), std::optional<std::type_identity_t<Subject>> mended = {}) {
+  const auto judged = [check](Subject subject) {
+    return std::function<void()>([subject = std::move(subject), check] { check(subject); });
+  };
+  Defect out{.report = report, .ours = judged(std::move(ours)), .mutant = judged(std::move(mutant))};
+  if (mended)
+    out.mended = judged(std::move(*mended));
+  return out;
 }
 
 /// Evidence as JSON text: project, number, fault, path, ours "passed", mutant "rejected", what the mutant was
-/// rejected for. Throws std::runtime_error where ours is rejected or the mutant is not, harness::Skip without
-/// the GPU that a defect needs.
+/// rejected for. Throws std::runtime_error where ours is rejected, the mutant is not, or it is without its
+/// fault; harness::Skip without the GPU that a defect needs.
 std::string judge(const Defect& defect, const harness::DeviceFacts& facts);
 
 /// Throws Rejected where it does not hold.

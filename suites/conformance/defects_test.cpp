@@ -16,7 +16,6 @@
 #include "harness/device/device.hpp"
 #include "harness/record/provenance.hpp"
 #include "suites/conformance/paths.hpp"
-#include "suites/conformance/plain_quantize.hpp"
 
 namespace assay::suites::conformance {
 
@@ -101,24 +100,19 @@ TEST(Judging, accepts_only_ours_right_and_the_mutant_rejected) {
   EXPECT_THAT(judged(1, 2, stumbles_at_two), HasSubstr("by accident"));
 }
 
+TEST(Judging, a_mutant_must_be_right_without_its_fault) {
+  const auto mended_is = [](int mended) {
+    return judge(defect({"a/project", 7, "a fault", "a path"}, 1, 3, is_one, mended), {});
+  };
+  EXPECT_THAT(mended_is(1), HasSubstr("rejected"));
+  EXPECT_THROW(mended_is(4), std::runtime_error);
+}
+
 TEST(Judging, an_error_is_no_answer_and_a_refusal_must_be_one) {
   EXPECT_THROW(answer([]() -> int { throw std::logic_error("crash"); }), Rejected);
   EXPECT_NO_THROW(demand_refusal("x", [] { throw std::invalid_argument("no"); }));
   EXPECT_THROW(demand_refusal("x", [] {}), Rejected);
   EXPECT_THROW(demand_error("x", std::numeric_limits<double>::quiet_NaN(), 1.0), Rejected);
-}
-
-TEST(PlainQuantize, without_a_fault_is_ours_bit_by_bit_up_to_ties) {
-  const std::vector<float> in = {0.3f, -0.9f, 0.05f, 1.7f, -0.2f, 0.0f, 0.6f};
-  std::vector<std::uint8_t> plain(4, 0), ours(4, 0);
-  float plain_absmax = 0, our_absmax = 0;
-  kernels::nf4::QuantizeArgs args;
-  args.in = in.data(), args.num_weights = 6, args.packed = plain.data(), args.absmax = &plain_absmax;
-  plain_quantize(args, {});
-  args.packed = ours.data(), args.absmax = &our_absmax;
-  kernels::nf4::quantize_cpu(args);
-  EXPECT_EQ(plain, ours);
-  EXPECT_EQ(plain_absmax, our_absmax);
 }
 
 }  // namespace

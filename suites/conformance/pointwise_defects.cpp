@@ -79,19 +79,30 @@ using Normalize = std::function<void(const ours::RmsNormForward&)>;
 void normalize(const ours::RmsNormForward& args) {
   ours::rms_norm_cpu(args, 1);
 }
-/// Squares and their mean are f16, whose largest number is 65504.
-void normalize_in_f16(const ours::RmsNormForward& args) {
+float rounded_to_f16(float value) {
+  return __half2float(__float2half_rn(value));
+}
+/// `round` is what squares and their sum are kept as.
+void normalize_plainly(const ours::RmsNormForward& args, float (*round)(float)) {
   const auto* const x = static_cast<const __half*>(args.x.data);
   const auto* const weight = static_cast<const __half*>(args.weight);
   float sum = 0.0f;
   for (int i = 0; i < kHidden; ++i) {
     const float value = __half2float(x[i]);
-    sum = __half2float(__float2half_rn(sum + __half2float(__float2half_rn(value * value))));
+    sum = round(sum + round(value * value));
   }
   const float rstd = 1.0f / std::sqrt(sum / kHidden + args.eps);
   for (int i = 0; i < kHidden; ++i)
     static_cast<__half*>(args.y.data)[i] =
         __float2half_rn(__half2float(weight[i]) * (__half2float(x[i]) * rstd));
+}
+
+/// The largest number of f16 is 65504.
+void normalize_in_f16(const ours::RmsNormForward& args) {
+  normalize_plainly(args, rounded_to_f16);
+}
+void normalize_in_f32(const ours::RmsNormForward& args) {
+  normalize_plainly(args, [](float value) { return value; });
 }
 
 void large_rows_are_normalized(const Normalize& norm) {
@@ -123,7 +134,7 @@ std::vector<Defect> pointwise_defects() {
                   "rope's frequencies and positions are cast to 16 bits with the model", kPointwiseCpu},
                  rotate, rotate_by_rounded_angles, angles_are_not_rounded),
           defect({"pytorch/pytorch", 133085, "RMSNorm squares in f16 and overflows", kPointwiseCpu},
-                 normalize, normalize_in_f16, large_rows_are_normalized)};
+                 normalize, normalize_in_f16, large_rows_are_normalized, normalize_in_f32)};
 }
 
 }  // namespace assay::suites::conformance

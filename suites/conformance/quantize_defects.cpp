@@ -112,11 +112,11 @@ std::vector<Defect> quantize_defects() {
       defect({kProject, 2067, "2^31 weights and more: their number wraps to a negative int32", kQuantizeCpu},
              ours, wrapped_count, more_than_int32_counts),
       defect({kProject, 565, "blocks above 1024 are scaled by part of their weights", kQuantizeCpu}, ours,
-             mutant({.weights_seen = 1024}), blocks_above_1024),
+             mutant({.weights_seen = 1024}), blocks_above_1024, mutant({})),
       defect({kProject, 1157, "blocks of 4096 get 8-bit codes where 4-bit ones belong", kQuantizeCpu}, ours,
-             mutant({.eight_bits = true}), blocks_of_4096_and_few_weights),
+             mutant({.eight_bits = true}), blocks_of_4096_and_few_weights, mutant({})),
       defect({kProject, 1884, "a partial last block is scaled by what lies behind the weights", kQuantizeCpu},
-             ours, mutant({.reads_past_end = true}), partial_last_block),
+             ours, mutant({.reads_past_end = true}), partial_last_block, mutant({})),
   };
 }
 

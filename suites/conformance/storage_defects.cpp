@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // safetensors files: bytes that are no numbers, files that are not covered, headers of an unlucky length.
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -108,8 +109,8 @@ std::size_t count_tensors(const fs::path& path) {
   return ours::StoredFile(path).tensors().size();
 }
 
-/// Looks only for the end of each tensor.
-std::size_t count_with_loose_ends(const fs::path& path) {
+/// Looks for the end of each tensor, and for nothing behind the last one where it is `strict`.
+std::size_t count_plainly(const fs::path& path, bool strict) {
   const std::string bytes = text_of(path);
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
@@ -117,7 +118,19 @@ std::size_t count_with_loose_ends(const fs::path& path) {
   for (const auto& [name, tensor] : header.items())
     if (8 + length + tensor["data_offsets"][1].get<std::uint64_t>() > bytes.size())
       throw std::invalid_argument(name + " ends behind the file");
+  if (std::uint64_t last = 0; strict) {
+    for (const auto& [name, tensor] : header.items())
+      last = std::max(last, tensor["data_offsets"][1].get<std::uint64_t>());
+    if (8 + length + last != bytes.size())
+      throw std::invalid_argument("bytes behind the tensors");
+  }
   return header.size();
+}
+std::size_t count_with_loose_ends(const fs::path& path) {
+  return count_plainly(path, false);
+}
+std::size_t count_strictly(const fs::path& path) {
+  return count_plainly(path, true);
 }
 
 void files_are_covered(const CountTensors& count) {
@@ -133,15 +146,23 @@ void files_are_covered(const CountTensors& count) {
                  [&] { count(folder.write("long", whole + "trailing")); });
 }
 
-/// The first 100,000 bytes are taken for the header, the 8 bytes of its length among them.
-std::size_t count_in_first_bytes(const fs::path& path) {
+/// Headers of up to 100,000 bytes are looked for in the first `asked` bytes.
+std::size_t count_in_first(std::size_t asked, const fs::path& path) {
   constexpr std::size_t kFirst = 100'000;
-  const std::string bytes = text_of(path).substr(0, kFirst);
+  const std::string bytes = text_of(path).substr(0, asked);
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > kFirst)
     return count_tensors(path);
   return Json::parse(bytes.substr(8, length)).size();
+}
+
+/// The 8 bytes of the length are forgotten.
+std::size_t count_in_first_bytes(const fs::path& path) {
+  return count_in_first(100'000, path);
+}
+std::size_t count_behind_length(const fs::path& path) {
+  return count_in_first(8 + 100'000, path);
 }
 
 void headers_of_any_length(const CountTensors& count) {
@@ -167,10 +188,10 @@ std::vector<Defect> storage_defects() {
                  read_packed, read_as_numbers, bytes_survive),
           defect({"Comfy-Org/ComfyUI", 15602, "a safetensors file with bytes behind its tensors loads",
                   kCheckpointFiles},
-                 count_tensors, count_with_loose_ends, files_are_covered),
+                 count_tensors, count_with_loose_ends, files_are_covered, count_strictly),
           defect({"huggingface/huggingface_hub", 4602,
                   "safetensors headers just below 100,000 bytes are cut off", kCheckpointFiles},
-                 count_tensors, count_in_first_bytes, headers_of_any_length)};
+                 count_tensors, count_in_first_bytes, headers_of_any_length, count_behind_length)};
 }
 
 }  // namespace assay::suites::conformance
