@@ -7,9 +7,11 @@
 #include <gtest/gtest.h>
 
 #include <cctype>
+#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <regex>
 #include <set>
 
 #include "harness/core/registry.hpp"
@@ -68,6 +70,24 @@ TEST(Defects, are_enough_on_a_cpu_and_each_asks_a_path_that_exists) {
   }
   EXPECT_EQ(asked, known);
   EXPECT_GE(on_cpu, 24);
+}
+
+TEST(Defects, stand_in_the_table_of_the_docs_and_nothing_else_does) {
+  std::ifstream file(ASSAY_CONFORMANCE_DOC);
+  if (!file)
+    GTEST_SKIP() << "the sources are not on this machine";
+  std::multiset<std::string> wanted, found;
+  for (const Defect& defect : all_defects()) {
+    std::string name = defect.name();
+    name[name.rfind('-')] = '#';
+    wanted.insert(name + " " + defect.report.path);
+  }
+  for (std::string line; std::getline(file, line);) {
+    std::smatch row;
+    if (std::regex_match(line, row, std::regex(R"(\| (\S+#\d+) \| [^|]* \| `(\w+)` \| [^|]* \|)")))
+      found.insert(row[1].str() + " " + row[2].str());
+  }
+  EXPECT_EQ(found, wanted);
 }
 
 TEST(Defects, are_the_checks_of_a_challenge_that_a_filter_finds_by_name) {
