@@ -109,21 +109,16 @@ std::size_t count_tensors(const fs::path& path) {
   return ours::StoredFile(path).tensors().size();
 }
 
-/// Looks for the end of each tensor, and for nothing behind the last one where it is `strict`.
+/// Where tensors end is held against where the file ends: equal where `strict`, else not behind it.
 std::size_t count_plainly(const fs::path& path, bool strict) {
   const std::string bytes = text_of(path);
-  std::uint64_t length = 0;
+  std::uint64_t length = 0, end = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
   const Json header = Json::parse(bytes.substr(8, length));
   for (const auto& [name, tensor] : header.items())
-    if (8 + length + tensor["data_offsets"][1].get<std::uint64_t>() > bytes.size())
-      throw std::invalid_argument(name + " ends behind the file");
-  if (std::uint64_t last = 0; strict) {
-    for (const auto& [name, tensor] : header.items())
-      last = std::max(last, tensor["data_offsets"][1].get<std::uint64_t>());
-    if (8 + length + last != bytes.size())
-      throw std::invalid_argument("bytes behind the tensors");
-  }
+    end = std::max(end, 8 + length + tensor["data_offsets"][1].get<std::uint64_t>());
+  if (strict ? end != bytes.size() : end > bytes.size())
+    throw std::invalid_argument("tensors and file do not end together");
   return header.size();
 }
 std::size_t count_with_loose_ends(const fs::path& path) {
