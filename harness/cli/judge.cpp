@@ -89,7 +89,9 @@ RunSummary judge(const Common& common, RunOptions options, std::optional<RecordW
 }
 
 int conclude(const RunSummary& summary) {
-  fmt::print("{} passed, {} failed, {} skipped\n", summary.passed, summary.not_passed, summary.skipped);
+  fmt::print("{} passed, {} failed, {} skipped", summary.passed, summary.not_passed, summary.skipped);
+  fmt::print("{}\n",
+             summary.checks_passed > 0 ? fmt::format("; {} checks passed", summary.checks_passed) : "");
   return summary.all_passed() ? 0 : 1;
 }
 

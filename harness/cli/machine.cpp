@@ -82,6 +82,26 @@ int doctor(const Common&) {
   return 0;
 }
 
+namespace {
+
+/// A challenge whose checks are its cases; whether any of them was asked for.
+bool list_checks(const Challenge& challenge, const std::vector<std::string>& filters) {
+  bool any = false;
+  for (const Challenge::SuiteCheck& check : challenge.checks) {
+    if (!matches(filters, challenge.name + "/checks/" + check.name))
+      continue;
+    if (!any)
+      fmt::print("{}  {}\n\nchecks\n", challenge.name, challenge.about);
+    any = true;
+    fmt::print("  {:<30} {:<24} {}\n", check.name, check.subject, check.about);
+  }
+  if (any)
+    fmt::print("\n");
+  return any;
+}
+
+}  // namespace
+
 int list(const Common& common) {
   int shown = 0;
   RunOptions any;
@@ -101,6 +121,8 @@ int list(const Common& common) {
       if (chosen)
         cases.push_back(&which);
     }
+    if (challenge.checks_are_cases && list_checks(challenge, common.filters))
+      ++shown;
     if (cases.empty())
       continue;
     ++shown;

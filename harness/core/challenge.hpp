@@ -132,10 +132,14 @@ struct Challenge {
     std::string subject;    ///< the implementation it speaks of: its sources make the check stale
     /// Returns evidence as JSON text; throws with the reason when the check fails, Skip when it cannot run here.
     std::function<std::string(const DeviceFacts&)> run;
+    std::string about = {};  ///< one line for `assay list`
   };
   std::vector<SuiteCheck> checks;
   /// How code that the suite was not built with takes the cases; null: it cannot.
   std::shared_ptr<const OutsideInterface> outside;
+  /// No cases: a filter that names the challenge, or none at all, runs and lists its checks. Otherwise
+  /// checks come with cases, or by their own name.
+  bool checks_are_cases = false;
 };
 
 /// Thrown by a SuiteCheck or prepare that cannot run on this machine.

@@ -122,6 +122,12 @@ std::vector<RubricBoard> decide_all(const Rubric& rubric, const RecordFile& file
       ran_on.insert(device_key(record.device));
     }
   }
+  const bool of_checks_alone = ran_on.empty();
+  for (const Check& check : file.checks) {
+    if (of_checks_alone && check.suite == rubric.suite && !without_device(check)) {
+      ran_on.insert(device_key(check.device));
+    }
+  }
   std::vector<RubricBoard> boards;
   std::string cpus;
   for (const DeviceInfo& device : devices_of(file)) {

@@ -165,6 +165,12 @@ TEST(Markdown, a_machine_without_gpu_leaves_lines_open) {
   EXPECT_THAT(page, HasSubstr("points** on Example CPU"));
 }
 
+TEST(Markdown, a_suite_of_checks_alone_names_the_device_they_ran_on) {
+  Check check = check_with("a_defect", "{}");
+  check.suite = "example", check.device = testing::small_cpu();
+  EXPECT_THAT(markdown({{}, {check}}), HasSubstr("points** on Example CPU"));
+}
+
 TEST(Markdown, no_records_give_an_honest_page) {
   const std::string page = markdown({});
   EXPECT_THAT(page, HasSubstr("on no device"));

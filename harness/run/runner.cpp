@@ -51,7 +51,8 @@ class Run {
   bool any_check_named(const std::vector<Challenge>& challenges) const {
     for (const Challenge& challenge : challenges) {
       for (const auto& suite_check : challenge.checks) {
-        if (!options_.filters.empty() && check_selected(challenge, suite_check.name, {}))
+        if ((!options_.filters.empty() || challenge.checks_are_cases) &&
+            check_selected(challenge, suite_check.name, {}))
           return true;
       }
     }
@@ -139,7 +140,7 @@ class Run {
       return filter.find("/checks") != std::string::npos;
     };
     const auto& filters = options_.filters;
-    if (std::any_of(filters.begin(), filters.end(), names_checks))
+    if (challenge.checks_are_cases || std::any_of(filters.begin(), filters.end(), names_checks))
       return matches(filters, challenge.name + "/checks/" + name);
     return std::any_of(jobs.begin(), jobs.end(), [&](const Job& job) { return job.challenge == &challenge; });
   }
