@@ -23,7 +23,7 @@ MAY_INCLUDE = {
 TORCH_ROOMS = (
     "kernels/torch/", "kernels/backprop/autograd/", "kernels/compile/eager/", "kernels/fsdp/group/",
     "kernels/fsdp/engine/", "kernels/fsdp/pipeline/", "reference/backprop/eager/",
-    "reference/compile/eager/", "reference/attention/eager/", "reference/llama/", "suites/backprop/", "suites/compile/",
+    "reference/compile/eager/", "reference/attention/eager/", "reference/llama/", "suites/backprop/", "suites/compile/", "suites/fsdp/rank/",
     "tests/llama/", "tests/compile/", "tests/fsdp/", "harness/memory/",
 )
 TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|caffe2)/')

@@ -40,6 +40,12 @@ class ShardedAdapters {
   /// square sum that is not finite moves nothing, on any rank, where there is a largest norm.
   void step(const at::Tensor& square_sum, const at::Tensor& settings);
 
+  /// Of this rank's chunk: weight, gradient and both moments, padding included.
+  std::int64_t resident_bytes() const {
+    return static_cast<std::int64_t>(weight_.nbytes() + mean_.nbytes() + square_.nbytes() +
+                                     gradient_.nbytes());
+  }
+
   /// The chunk's runs for a checkpoint: weight/…, mean/…, square/… with their bytes, valid until the next
   /// call of anything.
   std::vector<PartToWrite> parts() const;

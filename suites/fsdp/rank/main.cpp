@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// fsdp_rank PLAN FOLDER: one rank of a training, as a launcher starts it (kernels/fsdp/launch). Reads the
+// plan and writes FOLDER/rank<number>.json; what went wrong is in there too.
+#include <ATen/Parallel.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "kernels/fsdp/group/rendezvous.hpp"
+#include "kernels/fsdp/group/socket_backend.hpp"
+#include "suites/fsdp/rank/train.hpp"
+
+namespace engine = assay::kernels::fsdp;
+namespace suite = assay::suites::fsdp;
+
+namespace {
+
+constexpr std::chrono::seconds kTimeout{60};
+
+nlohmann::json read(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  return nlohmann::json::parse(in);
+}
+
+suite::RankReport run(const suite::RunPlan& plan, const engine::RankIdentity& identity) {
+  const auto store = engine::meet(identity, kTimeout);
+  const suite::RankPlace place{
+      identity.rank, identity.world, [&](const std::string& name, int rank, int size) {
+        return c10::make_intrusive<engine::SocketBackend>(
+            store, rank, size, engine::SocketOptions{.group = name, .timeout = kTimeout});
+      }};
+  return suite::train(plan, place);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 3) {
+    std::fprintf(stderr, "expected: fsdp_rank PLAN FOLDER, found %d arguments\n", count - 1);
+    return 2;
+  }
+  at::set_num_threads(1);
+  suite::RankReport report;
+  try {
+    const auto identity = engine::identity_from(engine::process_environment);
+    report.rank = identity.rank;
+    report = run(read(arguments[1]).get<suite::RunPlan>(), identity);
+  } catch (const c10::Error& error) {
+    report.error = error.what_without_backtrace();
+  } catch (const std::exception& error) {
+    report.error = error.what();
+  }
+  std::ofstream(std::filesystem::path(arguments[2]) / ("rank" + std::to_string(report.rank) + ".json"))
+      << nlohmann::json(report);
+  return report.error.empty() ? 0 : 1;
+}
