@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fsdp_rank PLAN FOLDER: one rank of a training, as a launcher starts it (kernels/fsdp/launch). Reads the
-// plan and writes FOLDER/rank<number>.json; what went wrong is in there too.
+// fsdp_rank PLAN FOLDER: one rank of a training or a pipeline, as a launcher starts it (kernels/fsdp/launch).
+// Reads the plan and writes FOLDER/rank<number>.json; what went wrong is in there too.
 #include <ATen/Parallel.h>
 
 #include <cstdio>
@@ -10,6 +10,7 @@
 #include "kernels/fsdp/group/rendezvous.hpp"
 #include "kernels/fsdp/group/socket_backend.hpp"
 #include "suites/fsdp/rank/train.hpp"
+#include "suites/fsdp/rank/waiting_pipeline.hpp"
 
 namespace engine = assay::kernels::fsdp;
 namespace suite = assay::suites::fsdp;
@@ -23,14 +24,17 @@ nlohmann::json read(const std::filesystem::path& file) {
   return nlohmann::json::parse(in);
 }
 
-suite::RankReport run(const suite::RunPlan& plan, const engine::RankIdentity& identity) {
+/// What the rank reports: of a pipeline where the plan has a schedule, of a training else.
+nlohmann::json run(const nlohmann::json& plan, const engine::RankIdentity& identity) {
   const auto store = engine::meet(identity, kTimeout);
   const suite::RankPlace place{
       identity.rank, identity.world, [&](const std::string& name, int rank, int size) {
         return c10::make_intrusive<engine::SocketBackend>(
             store, rank, size, engine::SocketOptions{.group = name, .timeout = kTimeout});
       }};
-  return suite::train(plan, place);
+  if (plan.contains("schedule"))
+    return suite::run_waiting_pipeline(plan.get<suite::PipelinePlan>(), place);
+  return suite::train(plan.get<suite::RunPlan>(), place);
 }
 
 }  // namespace
@@ -41,17 +45,17 @@ int main(int count, char** arguments) {
     return 2;
   }
   at::set_num_threads(1);
-  suite::RankReport report;
+  int rank = 0;
+  nlohmann::json report;
   try {
     const auto identity = engine::identity_from(engine::process_environment);
-    report.rank = identity.rank;
-    report = run(read(arguments[1]).get<suite::RunPlan>(), identity);
+    rank = identity.rank;
+    report = run(read(arguments[1]), identity);
   } catch (const c10::Error& error) {
-    report.error = error.what_without_backtrace();
+    report["error"] = error.what_without_backtrace();
   } catch (const std::exception& error) {
-    report.error = error.what();
+    report["error"] = error.what();
   }
-  std::ofstream(std::filesystem::path(arguments[2]) / ("rank" + std::to_string(report.rank) + ".json"))
-      << nlohmann::json(report);
-  return report.error.empty() ? 0 : 1;
+  std::ofstream(std::filesystem::path(arguments[2]) / ("rank" + std::to_string(rank) + ".json")) << report;
+  return report.value("error", "").empty() ? 0 : 1;
 }

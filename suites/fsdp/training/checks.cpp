@@ -5,6 +5,7 @@
 
 #include "harness/core/interrupt.hpp"
 #include "suites/fsdp/training/job.hpp"
+#include "suites/fsdp/training/pipeline_evidence.hpp"
 
 namespace assay::suites::fsdp {
 namespace {
@@ -118,8 +119,17 @@ std::vector<harness::Challenge::SuiteCheck> training_checks() {
           return run(rank_device(facts.kind), std::string());
         }};
   };
-  return {check(kShardedLoss, sharded_loss), check(kCollectives, collectives),
-          check(kMemory, memory_per_rank), check(kResume, resume_bitwise)};
+  return {
+      check(kShardedLoss, sharded_loss),
+      check(kCollectives, collectives),
+      check(kMemory, memory_per_rank),
+      check(kResume, resume_bitwise),
+      {.name = kSchedules,
+       .subject = kShardedStep,
+       .run = [](const harness::DeviceFacts&) { return without_faults(schedules_evidence()); }},
+      {.name = kBubble, .measures = true, .subject = kShardedStep, .run = [](const harness::DeviceFacts&) {
+         return pipeline_bubble();
+       }}};
 }
 
 }  // namespace assay::suites::fsdp

@@ -15,6 +15,8 @@ inline constexpr const char* kShardedLoss = "sharded_loss";
 inline constexpr const char* kCollectives = "collectives";
 inline constexpr const char* kMemory = "memory_per_rank";
 inline constexpr const char* kResume = "resume_bitwise";
+inline constexpr const char* kSchedules = "pipeline_schedules";
+inline constexpr const char* kBubble = "pipeline_bubble";
 
 /// Where ranks run, and a fault of faults.hpp that they have; empty: none.
 struct RankDevice {
@@ -37,6 +39,11 @@ std::string collectives(const RankDevice& device, const std::string& fault = {})
 std::string memory_per_rank(const RankDevice& device, const std::string& fault = {});
 std::string resume_bitwise(const RankDevice& device, const std::string& fault = {});
 
+/// On 2 ranks, 8 microbatches, stages that wait 30 ms an action: the schedules of pipeline_evidence.hpp as
+/// they ran. `fault` "named_only": every name runs GPipe's list.
+std::string pipeline_bubble(const std::string& fault = {});
+
+/// Those above; pipeline_schedules, which needs no ranks; pipeline_bubble, which takes times.
 std::vector<harness::Challenge::SuiteCheck> training_checks();
 
 }  // namespace assay::suites::fsdp

@@ -49,6 +49,17 @@ TEST_P(FsdpFaults, is_rejected_by_the_check_it_names) {
 INSTANTIATE_TEST_SUITE_P(Each, FsdpFaults, ::testing::ValuesIn(kFaults),
                          [](const auto& fault) { return std::string(fault.param.name); });
 
+TEST(FsdpChecks, bubbles_of_pipelines_are_those_of_their_formula_and_a_schedule_that_is_only_named_is_not) {
+  const auto evidence = nlohmann::json::parse(pipeline_bubble());
+  EXPECT_EQ(evidence.at("pipelines").size(), 7U);
+  try {
+    pipeline_bubble("named_only");
+    FAIL() << "GPipe's list under other names";
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("expected zbv: a bubble of 2.1 %"));
+  }
+}
+
 TEST(FsdpJob, a_rank_that_cannot_run_its_plan_is_named_with_its_reason) {
   try {
     run_training(2, {.order = {0, 1, 2}});
