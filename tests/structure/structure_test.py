@@ -22,7 +22,7 @@ MAY_INCLUDE = {
 # The only rooms about tensors. Device code never is (see test_device_code_knows_no_torch).
 TORCH_ROOMS = (
     "kernels/torch/", "kernels/backprop/autograd/", "kernels/compile/eager/", "kernels/fsdp/group/",
-    "kernels/fsdp/engine/", "kernels/fsdp/pipeline/", "reference/backprop/eager/",
+    "kernels/fsdp/nccl/", "kernels/fsdp/engine/", "kernels/fsdp/pipeline/", "reference/backprop/eager/",
     "reference/compile/eager/", "reference/attention/eager/", "reference/llama/", "suites/backprop/", "suites/compile/", "suites/fsdp/rank/",
     "tests/llama/", "tests/compile/", "tests/fsdp/", "harness/memory/",
 )

@@ -37,6 +37,8 @@ class CountedGroup : public c10d::Backend {
     return inner_->barrier(options);
   }
 
+  void shutdown() override { inner_->shutdown(); }
+
   const Collectives& counts() const { return counts_; }
 
  protected:

@@ -9,6 +9,9 @@
 
 #include "kernels/fsdp/group/rendezvous.hpp"
 #include "kernels/fsdp/group/socket_backend.hpp"
+#ifdef ASSAY_NCCL
+#include "kernels/fsdp/nccl/nccl_group.hpp"
+#endif
 #include "suites/fsdp/rank/train.hpp"
 #include "suites/fsdp/rank/waiting_pipeline.hpp"
 
@@ -24,14 +27,33 @@ nlohmann::json read(const std::filesystem::path& file) {
   return nlohmann::json::parse(in);
 }
 
+/// Where the plan says that ranks run.
+suite::RankPlace place_of(const std::string& device, const engine::RankIdentity& identity) {
+  const auto store = engine::meet(identity, kTimeout);
+  suite::RankPlace place{
+      .rank = identity.rank, .world = identity.world, .make_group = {}, .make_host_group = {}};
+  place.make_group = place.make_host_group = [store](const std::string& name, int rank, int size) {
+    return c10::make_intrusive<engine::SocketBackend>(
+        store, rank, size, engine::SocketOptions{.group = name, .timeout = kTimeout});
+  };
+  if (device == "cpu")
+    return place;
+#ifdef ASSAY_NCCL
+  engine::use_gpu(identity.local_rank);
+  place.device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(identity.local_rank));
+  place.make_group = [store](const std::string& name, int rank, int size) {
+    return engine::nccl_group(store, name, rank, size, kTimeout);
+  };
+  return place;
+#else
+  throw std::runtime_error("expected a build with NCCL's header for device " + device +
+                           ", found one without: install the wheel nvidia-nccl-cu13 and build again");
+#endif
+}
+
 /// What the rank reports: of a pipeline where the plan has a schedule, of a training else.
 nlohmann::json run(const nlohmann::json& plan, const engine::RankIdentity& identity) {
-  const auto store = engine::meet(identity, kTimeout);
-  const suite::RankPlace place{
-      identity.rank, identity.world, [&](const std::string& name, int rank, int size) {
-        return c10::make_intrusive<engine::SocketBackend>(
-            store, rank, size, engine::SocketOptions{.group = name, .timeout = kTimeout});
-      }};
+  const suite::RankPlace place = place_of(plan.value("device", "cpu"), identity);
   if (plan.contains("schedule"))
     return suite::run_waiting_pipeline(plan.get<suite::PipelinePlan>(), place);
   return suite::train(plan.get<suite::RunPlan>(), place);

@@ -4,6 +4,7 @@
 #include <ATen/ops/tensor.h>
 
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 
 #include "kernels/fsdp/engine/save_together.hpp"
@@ -79,8 +80,9 @@ class Training {
         options_(step_options(model_, share_)),
         groups_(make_groups(plan, place)),
         step_(options_, at::kFloat, {groups_.gather, groups_.reduce},
-              {.base = {sharding_of(plan), kFormat, plan.buffers}}) {
-    load(step_, model_, share_, at::kCPU);
+              {.base = {sharding_of(plan), kFormat, plan.buffers}, .device = place.device}),
+        place_(place) {
+    load(step_, model_, share_, place.device);
     plan_memory(plan, place, options_, report_);
     report_.rank = place.rank;
     report_.transport = groups_.reduce->getBackendName();
@@ -101,6 +103,8 @@ class Training {
     }
     report_.later_steps = since(before);
     report_.end = weights_of(step_.adapters());
+    if (place_.device.is_cuda())  // NCCL's threads end before the process does
+      groups_.gather->shutdown(), groups_.reduce->shutdown();
     report_.found = {step_.base().shard_bytes(), step_.base().buffer_bytes(),
                      step_.vocabulary()->resident_bytes(), step_.adapters().resident_bytes()};
     return report_;
@@ -119,15 +123,16 @@ class Training {
   double step(int number) {
     const int from = plan_.fault == "first_batch_again" ? done_ : 0;
     const Batch batch = batch_of(number - 1 - from, share_);
-    step_.bind("tokens", batch.tokens);
-    step_.bind("labels", batch.labels);
+    step_.bind("tokens", batch.tokens.to(place_.device));
+    step_.bind("labels", batch.labels.to(place_.device));
     return step_.run(at::tensor({kRate, static_cast<float>(number), kDecay, kLargestNorm})).loss;
   }
 
   void save(int number) {
     engine::PosixFiles files;
+    const auto host = place_.make_host_group("save", place_.rank, place_.world);
     engine::save_together(files, {.root = plan_.checkpoints, .step = number, .model = kModel, .state = {}},
-                          step_.adapters().parts(), *groups_.reduce);
+                          step_.adapters().parts(), *host);
   }
 
   void resume() {
@@ -160,6 +165,7 @@ class Training {
   kernels::compile::StepOptions options_;
   CountedGroups groups_;
   engine::ShardedStep step_;
+  const RankPlace& place_;
   RankReport report_;
   int done_ = 0;
 };

@@ -20,17 +20,10 @@ const harness::RegisterImplementation kImplementation(kTraining, [] {
   harness::Implementation out;
   out.name = kShardedStep;
   out.about = "The step whose base, adapters and vocabulary are shared out over ranks (kernels/fsdp/engine)";
-  out.sources = {"kernels/compile/eager",
-                 "kernels/compile/program.cpp",
-                 "kernels/compile/step_program.cpp",
-                 "kernels/fsdp/checkpoint",
-                 "kernels/fsdp/engine",
-                 "kernels/fsdp/group",
-                 "kernels/fsdp/layout",
-                 "kernels/fsdp/pipeline",
-                 "kernels/fsdp/schedule",
-                 "kernels/fsdp/transport",
-                 "suites/fsdp/rank",
+  out.sources = {"kernels/compile/eager",   "kernels/compile/program.cpp", "kernels/compile/step_program.cpp",
+                 "kernels/fsdp/checkpoint", "kernels/fsdp/engine",         "kernels/fsdp/group",
+                 "kernels/fsdp/layout",     "kernels/fsdp/nccl",           "kernels/fsdp/pipeline",
+                 "kernels/fsdp/schedule",   "kernels/fsdp/transport",      "suites/fsdp/rank",
                  "suites/fsdp/training"};
   return out;
 });

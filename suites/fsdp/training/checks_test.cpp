@@ -34,6 +34,15 @@ TEST(FsdpChecks, pass_on_two_ranks_and_say_on_what_they_ran) {
   }
 }
 
+TEST(FsdpChecks, on_gpus_need_two_and_say_so) {
+  try {
+    EXPECT_EQ(rank_device(harness::DeviceKind::kCuda).worlds.front(), 2);
+  } catch (const harness::Skip& skip) {
+    EXPECT_THAT(skip.what(), HasSubstr("needs 2 GPUs, found "));
+  }
+  EXPECT_EQ(rank_device(harness::DeviceKind::kCpu).name, "cpu");
+}
+
 class FsdpFaults : public ::testing::TestWithParam<Fault> {};
 
 TEST_P(FsdpFaults, is_rejected_by_the_check_it_names) {
