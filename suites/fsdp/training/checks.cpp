@@ -57,6 +57,13 @@ std::string judged(const RankDevice& device, const std::vector<PlannedRun>& runs
   return without_faults(evidence);
 }
 
+std::string bubble_on_cpu_ranks(const harness::DeviceFacts& facts) {
+  if (facts.kind == harness::DeviceKind::kCuda)
+    throw harness::Skip(
+        "needs stages that compute on 2 GPUs, found stages that wait; --device cpu runs those on CPU ranks");
+  return pipeline_bubble();
+}
+
 }  // namespace
 
 RankDevice rank_device(harness::DeviceKind kind) {
@@ -119,17 +126,14 @@ std::vector<harness::Challenge::SuiteCheck> training_checks() {
           return run(rank_device(facts.kind), std::string());
         }};
   };
-  return {
-      check(kShardedLoss, sharded_loss),
-      check(kCollectives, collectives),
-      check(kMemory, memory_per_rank),
-      check(kResume, resume_bitwise),
-      {.name = kSchedules,
-       .subject = kShardedStep,
-       .run = [](const harness::DeviceFacts&) { return without_faults(schedules_evidence()); }},
-      {.name = kBubble, .measures = true, .subject = kShardedStep, .run = [](const harness::DeviceFacts&) {
-         return pipeline_bubble();
-       }}};
+  return {check(kShardedLoss, sharded_loss),
+          check(kCollectives, collectives),
+          check(kMemory, memory_per_rank),
+          check(kResume, resume_bitwise),
+          {.name = kSchedules,
+           .subject = kShardedStep,
+           .run = [](const harness::DeviceFacts&) { return without_faults(schedules_evidence()); }},
+          {.name = kBubble, .measures = true, .subject = kShardedStep, .run = bubble_on_cpu_ranks}};
 }
 
 }  // namespace assay::suites::fsdp
