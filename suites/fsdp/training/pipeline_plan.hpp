@@ -45,7 +45,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WaitingCosts, forward, recompute, input, weig
 struct PipelinePlan {
   ScheduleText schedule;
   WaitingCosts costs;
-  int repeats = 3;
+  int repeats = 5;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PipelinePlan, schedule, costs, repeats)
 
