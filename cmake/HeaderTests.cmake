@@ -6,7 +6,7 @@ file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
 list(FILTER headers EXCLUDE REGEX "-inl\\.hpp$")
 if(NOT ASSAY_TORCH)
   list(FILTER headers EXCLUDE REGEX
-       "^(kernels/torch|kernels/backprop/autograd|kernels/compile/eager|kernels/fsdp/group|kernels/fsdp/engine|kernels/fsdp/pipeline|reference/backprop/eager|reference/compile/eager|reference/attention/eager|reference/llama|suites/backprop|suites/compile|suites/conformance)/")
+       "^(kernels/torch|kernels/backprop/autograd|kernels/compile/eager|kernels/fsdp/group|kernels/fsdp/nccl|kernels/fsdp/engine|kernels/fsdp/pipeline|reference/backprop/eager|reference/compile/eager|reference/attention/eager|reference/llama|suites/backprop|suites/compile|suites/conformance|suites/fsdp/rank)/")
 endif()
 
 set(sources)

@@ -32,7 +32,7 @@ install(FILES ${PROJECT_BINARY_DIR}/assayConfig.cmake ${PROJECT_BINARY_DIR}/assa
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # Programs find their neighbours first, then the torch and CUDA libraries they were built against.
-foreach(target assay_ops assay qlora_train)
+foreach(target assay_ops assay fsdp_rank qlora_train)
   if(TARGET ${target})
     set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${CMAKE_BUILD_RPATH}")
     install(TARGETS ${target})

@@ -22,9 +22,9 @@ MAY_INCLUDE = {
 # The only rooms about tensors. Device code never is (see test_device_code_knows_no_torch).
 TORCH_ROOMS = (
     "kernels/torch/", "kernels/backprop/autograd/", "kernels/compile/eager/", "kernels/fsdp/group/",
-    "kernels/fsdp/engine/", "kernels/fsdp/pipeline/", "reference/backprop/eager/",
+    "kernels/fsdp/nccl/", "kernels/fsdp/engine/", "kernels/fsdp/pipeline/", "reference/backprop/eager/",
     "reference/compile/eager/", "reference/attention/eager/", "reference/llama/", "suites/backprop/", "suites/compile/",
-    "suites/conformance/", "tests/llama/", "tests/compile/", "tests/fsdp/", "harness/memory/",
+    "suites/conformance/", "suites/fsdp/rank/", "tests/llama/", "tests/compile/", "tests/fsdp/", "harness/memory/",
 )
 TORCH_INCLUDE = re.compile(r'#include [<"](torch|ATen|c10|caffe2)/')
 

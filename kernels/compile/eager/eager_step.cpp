@@ -26,14 +26,14 @@ nf4::ScalarType scalar_type(at::ScalarType type) {
 
 }  // namespace
 
-EagerStep::EagerStep(Program program, at::ScalarType compute)
+EagerStep::EagerStep(Program program, at::ScalarType compute, at::Device device)
     : program_(std::move(program)), compute_(compute) {
   TORCH_CHECK_VALUE(compute == at::kHalf || compute == at::kBFloat16 || compute == at::kFloat,
                     "expected to compute in f16, bf16 or f32, found ", compute);
   const std::size_t bytes = compute == at::kFloat ? 4 : 2;
   const ArenaLives lives = arena_lives(program_, bytes);
   plan_ = plan_arena(lives.lives);
-  arena_ = at::empty({static_cast<std::int64_t>(plan_.bytes)}, at::kByte);
+  arena_ = at::empty({static_cast<std::int64_t>(plan_.bytes)}, at::TensorOptions(at::kByte).device(device));
   tensors_.resize(program_.buffers.size());
   for (std::size_t i = 0; i < lives.buffers.size(); ++i) {
     const Buffer& buffer = program_.buffers[static_cast<std::size_t>(lives.buffers[i])];
@@ -47,7 +47,7 @@ EagerStep::EagerStep(Program program, at::ScalarType compute)
     const Buffer& b = program_.buffers[i];
     if (b.role == Role::kResult || b.role == Role::kCopy || b.role == Role::kGradient ||
         b.role == Role::kMoment)
-      tensors_[i] = at::zeros({b.rows, b.columns}, type_of(b.element));
+      tensors_[i] = at::zeros({b.rows, b.columns}, at::TensorOptions(type_of(b.element)).device(device));
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a step's list of operations with torch, one after the other, on a CPU: what the captured step is held
-// against, and how the list itself is tested.
+// Runs a step's list of operations with torch, one after the other, on a CPU or a GPU: what the captured step
+// is held against, and how the list itself is tested.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,8 +23,9 @@ struct PackedTensors {
 
 class EagerStep {
  public:
-  /// The arena is one tensor, its buffers lie where plan_arena puts them. `compute`: f16, bf16 or f32.
-  EagerStep(Program program, at::ScalarType compute);
+  /// The arena is one tensor on `device`, its buffers lie where plan_arena puts them. `compute`: f16, bf16 or
+  /// f32. On a GPU everything that is bound lies there too, and decoding is the caller's (run_with).
+  EagerStep(Program program, at::ScalarType compute, at::Device device = at::kCPU);
 
   /// Gives a buffer outside the arena its tensor: contiguous, of the buffer's type and size (any shape), kept
   /// by reference, so what the step writes the caller sees. Results, copies, gradients and moments that are

@@ -58,7 +58,8 @@ Tensor joined(const Tensor& x) {
 
 template <class Body>
 void for_each_sequence(const Tensor& boundaries, const Body& body) {
-  const auto* at = boundaries.const_data_ptr<std::int32_t>();
+  const Tensor host = boundaries.cpu();
+  const auto* at = host.const_data_ptr<std::int32_t>();
   for (std::int64_t i = 0; i + 1 < boundaries.numel(); ++i) {
     if (at[i + 1] > at[i])
       body(at[i], at[i + 1] - at[i]);

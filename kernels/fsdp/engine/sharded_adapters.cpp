@@ -13,12 +13,13 @@
 namespace assay::kernels::fsdp {
 
 ShardedAdapters::ShardedAdapters(std::vector<AdapterTensor> tensors, at::ScalarType compute,
-                                 c10::intrusive_ptr<c10d::Backend> group)
+                                 c10::intrusive_ptr<c10d::Backend> group, at::Device device)
     : layout_(std::move(tensors), group->getSize()), group_(std::move(group)) {
   const std::int64_t chunk = layout_.split().chunk();
-  for (at::Tensor* each : {&weight_, &mean_, &square_, &gradient_}) *each = at::zeros({chunk}, at::kFloat);
-  copies_ = at::zeros({layout_.split().padded()}, compute);
-  gradients_ = at::zeros({layout_.split().padded()}, at::kFloat);
+  const auto f32 = at::TensorOptions(at::kFloat).device(device);
+  for (at::Tensor* each : {&weight_, &mean_, &square_, &gradient_}) *each = at::zeros({chunk}, f32);
+  copies_ = at::zeros({layout_.split().padded()}, f32.dtype(compute));
+  gradients_ = at::zeros({layout_.split().padded()}, f32);
 }
 
 at::Tensor ShardedAdapters::view(const at::Tensor& bucket, std::size_t i) const {
@@ -101,8 +102,9 @@ std::vector<PartToWrite> ShardedAdapters::parts_of(const char* kind, const at::T
 }
 
 std::vector<PartToWrite> ShardedAdapters::parts() const {
-  std::vector<PartToWrite> all = parts_of("weight/", weight_);
-  for (const auto& more : {parts_of("mean/", mean_), parts_of("square/", square_)})
+  host_ = {weight_.cpu(), mean_.cpu(), square_.cpu()};
+  std::vector<PartToWrite> all = parts_of("weight/", host_[0]);
+  for (const auto& more : {parts_of("mean/", host_[1]), parts_of("square/", host_[2])})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }
@@ -110,6 +112,7 @@ std::vector<PartToWrite> ShardedAdapters::parts() const {
 void ShardedAdapters::restore(const ShardedCheckpoint& checkpoint) {
   for (const auto& [part, bytes] : parts())
     checkpoint.read(part, {const_cast<std::byte*>(bytes.data()), bytes.size()});
+  weight_.copy_(host_[0]), mean_.copy_(host_[1]), square_.copy_(host_[2]);
 }
 
 }  // namespace assay::kernels::fsdp

@@ -4,6 +4,7 @@
 // type.
 #pragma once
 
+#include <array>
 #include <string>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <vector>
@@ -16,7 +17,7 @@ namespace assay::kernels::fsdp {
 class ShardedAdapters {
  public:
   ShardedAdapters(std::vector<AdapterTensor> tensors, at::ScalarType compute,
-                  c10::intrusive_ptr<c10d::Backend> group);
+                  c10::intrusive_ptr<c10d::Backend> group, at::Device device = at::kCPU);
 
   const AdapterLayout& layout() const { return layout_; }
   /// Views of tensor `i` in the buckets, [rows, columns]: the compute copy, and the f32 gradient that
@@ -40,6 +41,12 @@ class ShardedAdapters {
   /// square sum that is not finite moves nothing, on any rank, where there is a largest norm.
   void step(const at::Tensor& square_sum, const at::Tensor& settings);
 
+  /// Of this rank's chunk: weight, gradient and both moments, padding included.
+  std::int64_t resident_bytes() const {
+    return static_cast<std::int64_t>(weight_.nbytes() + mean_.nbytes() + square_.nbytes() +
+                                     gradient_.nbytes());
+  }
+
   /// The chunk's runs for a checkpoint: weight/…, mean/…, square/… with their bytes, valid until the next
   /// call of anything.
   std::vector<PartToWrite> parts() const;
@@ -53,7 +60,9 @@ class ShardedAdapters {
   AdapterLayout layout_;
   c10::intrusive_ptr<c10d::Backend> group_;
   at::Tensor weight_, mean_, square_, gradient_;  ///< f32 [chunk]
-  at::Tensor waiting_;                            ///< f32 [world · chunk] from the first accumulate on
+  /// Weight and moments as parts() gave them: copies where the chunk lies on a GPU, else the same tensors.
+  mutable std::array<at::Tensor, 3> host_;
+  at::Tensor waiting_;  ///< f32 [world · chunk] from the first accumulate on
   bool waits_ = false;
   at::Tensor copies_, gradients_;  ///< [world · chunk]: compute type, f32
 };

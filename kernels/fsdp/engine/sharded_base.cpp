@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/fsdp/engine/sharded_base.hpp"
 
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <c10/cuda/CUDAStream.h>
 
 #include <algorithm>
 #include <cstring>
@@ -9,6 +11,7 @@
 
 #include "kernels/fsdp/engine/step_shapes.hpp"
 #include "kernels/fsdp/layout/packed_shard.hpp"
+#include "kernels/nf4/dequantize.hpp"
 #include "kernels/nf4/dequantize_cpu.hpp"
 
 namespace assay::kernels::fsdp {
@@ -27,6 +30,15 @@ nf4::ScalarType scalar_type(const at::Tensor& out) {
   }
 }
 
+/// Into `to` of the type of `out`, on the device of `out`; on a GPU on torch's current stream.
+void decode_piece(const nf4::PackedWeights& weights, std::byte* to, const at::Tensor& out) {
+  if (out.is_cuda())
+    nf4::dequantize({.weights = weights, .out = to, .out_type = scalar_type(out)},
+                    c10::cuda::getCurrentCUDAStream());
+  else
+    nf4::dequantize_cpu(weights, to, scalar_type(out));
+}
+
 std::span<std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.mutable_data_ptr()), tensor.nbytes()};
 }
@@ -34,7 +46,7 @@ std::span<std::byte> bytes_of(const at::Tensor& tensor) {
 }  // namespace
 
 ShardedBase::ShardedBase(const compile::Program& program, c10::intrusive_ptr<c10d::Backend> group,
-                         const BaseOptions& options)
+                         const BaseOptions& options, at::Device device)
     : group_(std::move(group)), visits_(layer_visits(program)) {
   std::vector<PackedLayout> layouts;
   for (auto& parameters : packed_layers(program)) {
@@ -45,7 +57,7 @@ ShardedBase::ShardedBase(const compile::Program& program, c10::intrusive_ptr<c10
       places_[parameters[i].name] = place;
     }
     layouts.emplace_back(std::move(parameters), group_->getSize(), options.sharding, options.format);
-    shards_.push_back(at::zeros({layouts.back().shard_bytes()}, at::kByte));
+    shards_.push_back(at::zeros({layouts.back().shard_bytes()}, at::TensorOptions(at::kByte).device(device)));
   }
   gathered_ = std::make_unique<GatheredLayers>(std::move(layouts), shards_, group_, options.gather_buffers);
 }
@@ -60,14 +72,18 @@ ShardedBase::Place& ShardedBase::place(const std::string& name) {
 void ShardedBase::load(const std::string& name, const nf4::PackedWeights& whole) {
   Place& at = place(name);
   const PackedLayout& layout = gathered_->layout(at.layer);
-  write_shard(layout, at.parameter, group_->getRank(), whole,
-              bytes_of(shards_[static_cast<std::size_t>(at.layer)]));
+  at::Tensor& shard = shards_[static_cast<std::size_t>(at.layer)];
+  const at::Tensor host = shard.cpu();  // itself where it lies there
+  write_shard(layout, at.parameter, group_->getRank(), whole, bytes_of(host));
+  shard.copy_(host);
   if (has_code_ && std::memcmp(nested_code_.data(), whole.nested_code, sizeof(nested_code_)) != 0)
     throw std::invalid_argument("sharded base: expected '" + name +
                                 "' with the nested codes of the weights before");
   std::copy_n(whole.nested_code, nested_code_.size(), nested_code_.begin());
+  if (!has_code_)
+    code_ = at::tensor(at::ArrayRef<float>(nested_code_)).to(shard.device());
   has_code_ = true;
-  at.offset = *whole.nested_offset;
+  at.offset = at::tensor({*whole.nested_offset}).to(shard.device());
   at.codebook = whole.codebook;
   at.loaded = true;
 }
@@ -83,9 +99,9 @@ void ShardedBase::decode(const std::string& name, at::Tensor out) {
   const PackedLayout& layout = gathered_->layout(at.layer);
   auto* to = static_cast<std::byte*>(out.mutable_data_ptr());
   for (const Piece& piece : layout.pieces(at.parameter))
-    nf4::dequantize_cpu(in_gathered(layout, piece, static_cast<const std::byte*>(gathered.const_data_ptr()),
-                                    {nested_code_.data(), &at.offset, at.codebook}),
-                        to + piece.first_weight * out.element_size(), scalar_type(out));
+    decode_piece(in_gathered(layout, piece, static_cast<const std::byte*>(gathered.const_data_ptr()),
+                             {code_.const_data_ptr<float>(), at.offset.const_data_ptr<float>(), at.codebook}),
+                 to + piece.first_weight * out.element_size(), out);
 }
 
 std::int64_t ShardedBase::shard_bytes() const {

@@ -24,7 +24,7 @@ class ShardedBase {
  public:
   /// `group`: for gathers alone, so that they can overlap other collectives.
   ShardedBase(const compile::Program& program, c10::intrusive_ptr<c10d::Backend> group,
-              const BaseOptions& options);
+              const BaseOptions& options, at::Device device = at::kCPU);
 
   /// Keeps what this rank owns of a whole weight. A loader goes weight by weight and drops each behind this.
   /// Throws std::invalid_argument for a name the program does not have, a weight of another shape, and nested
@@ -44,7 +44,7 @@ class ShardedBase {
   struct Place {
     int layer = 0;
     std::size_t parameter = 0;
-    float offset = 0.0f;
+    at::Tensor offset;  ///< f32 [1]
     nf4::Codebook codebook = nf4::Codebook::kNf4;
     bool loaded = false;
   };
@@ -57,6 +57,7 @@ class ShardedBase {
   std::vector<int> visits_;
   std::size_t visit_ = 0;
   std::array<float, 256> nested_code_{};
+  at::Tensor code_;  ///< the same, where the shards lie
   bool has_code_ = false;
 };
 

@@ -14,10 +14,11 @@ namespace assay::kernels::fsdp {
 ShardedStep::ShardedStep(const compile::StepOptions& options, at::ScalarType compute,
                          const RankGroups& groups, const ShardOptions& shard)
     : reduce_(groups.reduce),
-      base_(compile::step_program(options), groups.gather, shard.base),
-      adapters_(adapter_tensors(compile::step_program(options)), compute, groups.reduce),
+      base_(compile::step_program(options), groups.gather, shard.base, shard.device),
+      adapters_(adapter_tensors(compile::step_program(options)), compute, groups.reduce, shard.device),
       loss_scaler_(shard.loss_scaler),
-      step_(without_optimizer(compile::step_program(options)), compute) {
+      step_(without_optimizer(compile::step_program(options)), compute, shard.device),
+      device_(shard.device) {
   if (loss_scaler_ && !shard.shard_vocabulary)
     throw std::invalid_argument(
         "sharded step: expected a sharded vocabulary beside a loss scaler, found a whole one");
@@ -26,7 +27,7 @@ ShardedStep::ShardedStep(const compile::StepOptions& options, at::ScalarType com
                                         .hidden = options.shape.hidden,
                                         .tokens = options.tokens,
                                         .tied = options.shape.tied},
-                        compute, groups.reduce);
+                        compute, groups.reduce, shard.device);
   take_over(compile::step_program(options));
   const auto& tensors = adapters_.layout().tensors();
   for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -86,7 +87,8 @@ void ShardedStep::accumulate() {
 StepResult ShardedStep::run(const at::Tensor& settings) {
   const double own = pass();
   std::vector<at::Tensor> sums{
-      at::tensor({labels_ + own, loss_ + own * step_.tensor("loss").item<double>()}, at::kDouble)};
+      at::tensor({labels_ + own, loss_ + own * step_.tensor("loss").item<double>()}, at::kDouble)
+          .to(device_)};
   labels_ = loss_ = 0;
   wait_for(reduce_->allreduce(sums));
   const double all = sums[0][0].item<double>();

@@ -27,6 +27,7 @@ struct ShardOptions {
   BaseOptions base = {};
   std::optional<LossScaler> loss_scaler = {};  ///< for f16; needs a sharded vocabulary
   bool shard_vocabulary = true;  ///< embedding and head by vocabulary; otherwise whole on every rank
+  at::Device device = at::kCPU;  ///< of everything; a GPU's groups are NCCL's
 };
 
 struct StepResult {
@@ -41,7 +42,7 @@ class ShardedStep {
  public:
   /// `options`: this rank's tokens; packed_base must be set. `compute`: f16, bf16 or f32. What is whole on
   /// every rank (tokens, labels, positions, boundaries, norms) is bound as EagerStep says; what is sharded is
-  /// loaded.
+  /// loaded (from the CPU).
   ShardedStep(const compile::StepOptions& options, at::ScalarType compute, const RankGroups& groups,
               const ShardOptions& shard = {});
   ShardedStep(const ShardedStep&) = delete;
@@ -80,6 +81,7 @@ class ShardedStep {
   std::optional<ShardedVocabulary> vocabulary_;
   std::optional<LossScaler> loss_scaler_;
   compile::EagerStep step_;
+  at::Device device_;
   bool gathered_ = false;         ///< the adapters' copies are those of the chunks
   double labels_ = 0, loss_ = 0;  ///< of the microbatches that wait: labels that count, sum of their losses
 };

@@ -33,10 +33,12 @@ struct Own {
 }  // namespace
 
 ShardedVocabulary::ShardedVocabulary(const VocabularyShape& shape, at::ScalarType compute,
-                                     c10::intrusive_ptr<c10d::Backend> group)
+                                     c10::intrusive_ptr<c10d::Backend> group, at::Device device)
     : shape_(shape), group_(std::move(group)), rows_(shape.vocabulary, group_->getSize()) {
-  padded_tokens_ = reduced(at::full({1}, shape.tokens, at::kLong), c10d::ReduceOp::MAX).item<std::int64_t>();
-  embedding_ = at::zeros({rows_.chunk(), shape.hidden}, compute);
+  const at::TensorOptions options = at::TensorOptions(compute).device(device);
+  padded_tokens_ = reduced(at::full({1}, shape.tokens, options.dtype(at::kLong)), c10d::ReduceOp::MAX)
+                       .item<std::int64_t>();
+  embedding_ = at::zeros({rows_.chunk(), shape.hidden}, options);
   head_ = shape.tied ? embedding_ : at::zeros_like(embedding_);
 }
 

@@ -26,7 +26,7 @@ class ShardedVocabulary {
   /// Ranks may have different numbers of tokens: one all-reduce here agrees on the largest, to which messages
   /// are padded.
   ShardedVocabulary(const VocabularyShape& shape, at::ScalarType compute,
-                    c10::intrusive_ptr<c10d::Backend> group);
+                    c10::intrusive_ptr<c10d::Backend> group, at::Device device = at::kCPU);
 
   /// Keeps this rank's rows of a whole matrix [V, H] of the compute type. Tied: the embedding alone is
   /// loaded. Throws c10::Error (ValueError) for another shape or type.
