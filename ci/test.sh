@@ -5,7 +5,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
-sanitized_programs=(kernels_test reference_test harness_core_test harness_door_test harness_io_test harness_record_test)
+sanitized_programs=(kernels_test reference_test harness_core_test harness_door_test harness_io_test harness_record_test
+                    compile_checkpoint_test fsdp_layout_test fsdp_schedule_test pipeline_schedule)
 # A cold build may take 35 minutes on two cores. When the first part alone took this long nothing was cached, and the
 # sanitizer's part waits for the next run; its build then starts from a warm cache. (`all` never waits.)
 sanitizers_start_before_s=1200
